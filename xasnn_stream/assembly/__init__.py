@@ -1,0 +1,1 @@
+"""Documents in, spectra out: cuts, names, orders and accounts; never divides."""

@@ -1,0 +1,1 @@
+"""The commands of `xasnn-stream`; each one thin."""

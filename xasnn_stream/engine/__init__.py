@@ -1,0 +1,1 @@
+"""The resident engine: a batch of spectra in, a batch of estimates out."""

@@ -1,0 +1,44 @@
+"""What the engine needs to know of a profile: plain frozen data without pydantic."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from xasnn_stream.physics.settings import Normalization
+
+
+@dataclass(frozen=True, slots=True)
+class QualityLimits:
+    """A sweep beyond these is rejected, with the limit that fired as its reason."""
+
+    min_points: int = 20
+    min_pre_edge_ev: float = 30.0
+    min_post_edge_ev: float = 60.0
+    max_e0_shift_ev: float = 15.0
+    min_edge_step: float = 0.02
+    max_noise: float = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """The energies results are stored on, eV relative to the tabulated edge."""
+
+    start: float = -30.0
+    stop: float = 120.0
+    step: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """How one profile's spectra become normalized spectra.
+
+    `reference_first` says which foil is subtracted when a sweep has its own reference
+    channel and the deployment names a foil as well: the other one still aligns energies.
+    """
+
+    profile: str
+    profile_sha256: str
+    mode: Literal["transmission", "fluorescence"] = "transmission"
+    reference_first: Literal["channel", "deployment"] = "channel"
+    normalization: Normalization = field(default_factory=Normalization)
+    quality: QualityLimits = field(default_factory=QualityLimits)
+    grid: Grid = field(default_factory=Grid)

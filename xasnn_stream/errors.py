@@ -1,0 +1,40 @@
+"""Every error of the package: one family, each also a builtin a caller would expect.
+
+A message says what happened, in which run or file, and what to do about it.
+"""
+
+
+class XasnnError(Exception):
+    """Base of every error raised on purpose by this package."""
+
+
+class ProfileError(XasnnError, ValueError):
+    """A profile is invalid; the message lists every mistake at once."""
+
+
+class ModelError(XasnnError, ValueError):
+    """A model folder is missing, incomplete, or does not match its hashes."""
+
+
+class LibraryError(XasnnError, ValueError):
+    """A training library cannot be read or lacks what a recipe asks for."""
+
+
+class DocumentError(XasnnError, ValueError):
+    """A document or frame cannot be decoded or does not belong to a run."""
+
+
+class SourceError(XasnnError, ConnectionError):
+    """A source of documents cannot be opened or read."""
+
+
+class SinkError(XasnnError, OSError):
+    """A result could not be delivered."""
+
+
+class FoilError(XasnnError, ValueError):
+    """A reference foil cannot be read or is not a foil of the profile's edge."""
+
+
+class UsageError(XasnnError, ValueError):
+    """A command was asked for something it cannot do; the message says what it can."""

@@ -1,0 +1,1 @@
+"""Batched torch functions from counts to normalized spectra; no state, no I/O."""

@@ -1,0 +1,89 @@
+"""What stands between a site spectrum and a beamline's counts, as linear operators.
+
+All functions take spectra on a uniform energy grid, `(..., energy)`, and are batched:
+parameters have the leading shape `(...)` and broadcast.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+HC2_OVER_2M_EV_A2 = 3.80998212
+"""ħ²/2mₑ in eV Å², so that k² = (E - E0) / 3.81 with k in 1/Å."""
+
+
+def resample(mu: Tensor, x: Tensor, at: Tensor) -> Tensor:
+    """Evaluate spectra at other energies by cubic convolution (Keys 1981, a = -1/2).
+
+    Parameters
+    ----------
+    mu
+        `(..., energy)` on the uniform ascending grid `x` of shape `(energy,)`, eV.
+    at
+        Energies wanted, `(..., points)` or `(points,)`; beyond the grid the end values
+        continue.
+    """
+    step = (x[-1] - x[0]) / (x.numel() - 1)
+    position = ((at - x[0]) / step).clamp(0, x.numel() - 1)
+    left = position.floor().clamp(max=x.numel() - 2)
+    t = position - left
+    weights = (
+        ((-0.5 * t + 1.0) * t - 0.5) * t,
+        (1.5 * t - 2.5) * t * t + 1.0,
+        ((-1.5 * t + 2.0) * t + 0.5) * t,
+        (0.5 * t - 0.5) * t * t,
+    )
+    index = left.long()
+    shape = torch.broadcast_shapes(mu.shape[:-1], index.shape[:-1])
+    mu = mu.expand(*shape, mu.shape[-1])
+    index = index.expand(*shape, index.shape[-1])
+    return sum(
+        weight * mu.gather(-1, (index + offset).clamp(0, x.numel() - 1))
+        for offset, weight in zip((-1, 0, 1, 2), weights, strict=True)
+    )  # type: ignore[return-value]
+
+
+def distort_energy(mu: Tensor, x: Tensor, shift: Tensor, stretch: Tensor) -> Tensor:
+    """Move every feature from x to `stretch * x + shift` (eV, about the edge at x = 0).
+
+    `shift` (eV) and `stretch` (1) have the leading shape of `mu`, `(...)`.
+    """
+    at = (x - shift.unsqueeze(-1)) / stretch.unsqueeze(-1)
+    return resample(mu, x, at)
+
+
+def broaden(mu: Tensor, x: Tensor, fwhm_ev: Tensor) -> Tensor:
+    """Convolve with a Gaussian of full width at half maximum `fwhm_ev`, shape `(...)`.
+
+    The product of the spectrum's Fourier transform with exp(-2 π² σ² f²); the ends are
+    continued by their values over a quarter of the range, which a Gaussian of a few eV
+    does not cross.
+    """
+    n = x.numel()
+    step = (x[-1] - x[0]) / (n - 1)
+    pad = n // 4
+    left = mu[..., :1].expand(*mu.shape[:-1], pad)
+    right = mu[..., -1:].expand(*mu.shape[:-1], pad)
+    padded = torch.cat((left, mu, right), -1)
+    # A ramp between the two end values removed: what remains is periodic.
+    length = n + 2 * pad
+    ramp = torch.linspace(0, 1, length, dtype=mu.dtype, device=mu.device)
+    base = padded[..., :1] + (padded[..., -1:] - padded[..., :1]) * ramp
+    sigma = (fwhm_ev / (2 * math.sqrt(2 * math.log(2)))).unsqueeze(-1)
+    frequency = torch.fft.rfftfreq(length, dtype=mu.dtype, device=mu.device) / step
+    spectrum = torch.fft.rfft(padded - base)
+    spectrum = spectrum * torch.exp(-2 * (math.pi * sigma * frequency) ** 2)
+    smooth = torch.fft.irfft(spectrum, n=length) + base
+    return smooth[..., pad : pad + n]
+
+
+def damp(mu: Tensor, x: Tensor, atomic: Tensor, delta_sigma2: Tensor) -> Tensor:
+    """Damp the fine structure thermally: χ → χ exp(-2 k² Δσ²), k² = x / (ħ²/2m).
+
+    `atomic` is the smooth background, `(..., energy)` or `(energy,)`; `delta_sigma2`
+    (Å²) has the leading shape of `mu`. Below the edge nothing is damped.
+    """
+    k2 = x.clamp(min=0) / HC2_OVER_2M_EV_A2
+    factor = torch.exp(-2 * k2 * delta_sigma2.unsqueeze(-1))
+    return atomic + (mu - atomic) * factor

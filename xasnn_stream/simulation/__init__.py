@@ -1,0 +1,1 @@
+"""A simulated beamline: ophyd devices, plans, stories, playback of measured files."""

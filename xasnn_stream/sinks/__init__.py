@@ -1,0 +1,1 @@
+"""Consumers of the result log: Tiled, the ZeroMQ feed."""

@@ -1,0 +1,1 @@
+"""Where documents come from, and the safe codecs they travel in."""

@@ -1,0 +1,1 @@
+"""Mixtures, recipes, fitting, evaluation and model cards."""

@@ -1,0 +1,1 @@
+"""Decomposition, conformal calibration, novelty and coverage metrics."""

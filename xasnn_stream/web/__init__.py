@@ -1,0 +1,1 @@
+"""Read-only HTTP: health, metrics and the result log."""
