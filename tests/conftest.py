@@ -1,0 +1,145 @@
+"""Shared by all tests: results made by hand, and nothing may be left behind."""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from xasnn_stream.estimate import (
+    GRID_CHANNELS,
+    Descriptor,
+    Estimate,
+    Novelty,
+    Provenance,
+    Quality,
+    estimate_id,
+)
+from xasnn_stream.spectrum import Accounting, Reason, Run
+
+SETTLE_S = 5.0
+LISTEN = "0A"
+
+
+@pytest.fixture
+def make_estimate() -> Callable[..., Estimate]:
+    """A function that makes a final estimate of a sweep."""
+    return _estimate
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_behind() -> Iterator[None]:
+    """Fail a test that leaves one of our threads, a child process or a listener."""
+    before = _left_behind()
+    yield
+    deadline = time.monotonic() + SETTLE_S
+    while (left := _left_behind() - before) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not left, f"left behind: {sorted(left)}"
+
+
+def _left_behind() -> set[str]:
+    threads = {
+        f"thread {thread.name}"
+        for thread in threading.enumerate()
+        if thread.name.startswith("xasnn-")
+    }
+    return threads | _children() | _listeners()
+
+
+def _children() -> set[str]:
+    children = set[str]()
+    for task in Path("/proc/self/task").iterdir():
+        try:
+            pids = (task / "children").read_text().split()
+        except OSError:
+            continue  # the thread ended meanwhile
+        children |= {f"child process {pid}" for pid in pids}
+    return children
+
+
+def _listeners() -> set[str]:
+    sockets = set[str]()
+    for entry in Path("/proc/self/fd").iterdir():
+        try:
+            sockets.add(os.readlink(entry))
+        except OSError:
+            continue  # closed meanwhile
+    found = set[str]()
+    for table in ("/proc/self/net/tcp", "/proc/self/net/tcp6"):
+        if not Path(table).exists():
+            continue
+        for line in Path(table).read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == LISTEN and f"socket:[{fields[9]}]" in sockets:
+                found.add(f"listener on port {int(fields[1].split(':')[1], 16)}")
+    return found
+
+
+def _estimate(
+    uid: str = "run-1",
+    *,
+    sweep: int = 0,
+    complete: bool = True,
+    rejected: bool = False,
+    profile: str = "sim-step",
+    cn1: float = 9.1,
+    sample: str | None = "Pt/C",
+    model: str = "pt-l3-xanes",
+) -> Estimate:
+    provenance = Provenance(
+        model=model,
+        model_sha256="a" * 64,
+        profile=profile,
+        profile_sha256="b" * 64,
+        reference="foil.csv",
+        reference_sha256="c" * 64,
+        package="0.1.0",
+    )
+    run = Run(
+        uid=uid,
+        scan_id=5,
+        sweep=sweep,
+        direction="up",
+        progress=1.0,
+        final=True,
+        complete=complete,
+        source="test",
+        access_tags=("public",),
+    )
+    energy = np.linspace(11534.0, 11684.0, 301)
+    spectra = np.tile(np.linspace(0.0, 1.0, 301), (len(GRID_CHANNELS), 1))
+    spectra[:, -3:] = np.nan
+    descriptor = Descriptor(cn1, 0.5, 0.3, 0.2, 0.346, (cn1 - 0.8, cn1 + 0.7), 0.9)
+    return Estimate(
+        id=estimate_id(
+            run,
+            provenance.profile_sha256,
+            provenance.model_sha256,
+            provenance.reference_sha256,
+        ),
+        run=run,
+        sample=sample,
+        element="Pt",
+        edge="L3",
+        time=(1000.0, 1060.0),
+        descriptors={} if rejected else {"cn1": descriptor, "cn2": descriptor},
+        verdict="rejected" if rejected else "ok",
+        reasons=(Reason("no_signal", "I0 is zero everywhere"),) if rejected else (),
+        quality=Quality(e0_ev=None if rejected else 11564.1, n_points=300),
+        novelty=Novelty() if rejected else Novelty(score=float("nan"), threshold=2.1),
+        conditions={"temperature_k": 573.0},
+        accounting=Accounting(n_missed=0 if complete else 3),
+        provenance=provenance,
+        arrays={}
+        if rejected
+        else {
+            "energy": energy[::2],
+            "mu_normalized": spectra[0, ::2],
+            "grid_energy": energy,
+            "grid_spectra": spectra,
+        },
+    )

@@ -1,0 +1,337 @@
+"""The result log: one append-only SQLite file, the only durable state.
+
+Its row number `seq` is *the* sequence of results. Every consumer follows it with a
+cursor of its own, so delivery is at least once; consumers deduplicate by `id`, so the
+effect is once.
+"""
+
+import fcntl
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xasnn_stream.errors import UsageError
+from xasnn_stream.estimate import Estimate
+
+# synchronous=FULL: with NORMAL a power cut may undo the last commits after their rows
+# were delivered, and the same seq would later name another result. One commit serves a
+# whole micro-batch, so the price is one fsync per batch.
+_SETTINGS = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    "PRAGMA busy_timeout=10000",
+)
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS results (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    run_uid TEXT NOT NULL,
+    profile TEXT NOT NULL,
+    complete INTEGER NOT NULL,
+    prev INTEGER,
+    published REAL NOT NULL,
+    latency_s REAL NOT NULL,
+    device TEXT NOT NULL,
+    bytes INTEGER NOT NULL,
+    estimate TEXT NOT NULL,
+    layout TEXT NOT NULL,
+    buffers BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS results_by_profile ON results (profile, seq);
+CREATE INDEX IF NOT EXISTS results_by_run ON results (run_uid, complete);
+CREATE TABLE IF NOT EXISTS topics (profile TEXT PRIMARY KEY, newest INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS cursors (sink TEXT PRIMARY KEY, seq INTEGER NOT NULL);
+"""
+_INSERT = """
+INSERT INTO results (id, run_uid, profile, complete, prev, published, latency_s,
+                     device, bytes, estimate, layout, buffers)
+VALUES (?, ?, ?, ?, (SELECT newest FROM topics WHERE profile = ?), ?, ?, ?, ?, ?, ?, ?)
+RETURNING seq
+"""
+_DELIVERY = "seq, prev, published, latency_s, device, estimate, layout, buffers"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Delivery:
+    """One row of the log: an estimate and how it came about.
+
+    `prev` is the previous row of the same profile, None for its first; `latency_s` the
+    time from receipt of the sweep's last document until it went into the log.
+    """
+
+    seq: int
+    prev: int | None
+    published: float
+    latency_s: float
+    device: str
+    estimate: dict[str, Any]
+    arrays: dict[str, NDArray[Any]]
+
+    @property
+    def profile(self) -> str:
+        """Name of the profile the estimate was made with."""
+        return self.estimate["provenance"]["profile"]
+
+    def header(self) -> dict[str, Any]:
+        """Everything but the arrays, as it goes over the wire."""
+        return {
+            "seq": self.seq,
+            "prev": self.prev,
+            "published": self.published,
+            "latency_s": self.latency_s,
+            "device": self.device,
+            "estimate": self.estimate,
+        }
+
+
+class ResultLog:
+    """The log at `path`; created when absent, locked against a second process.
+
+    Safe to use from any thread: one connection writes under a lock, every reading
+    thread has a connection of its own.
+
+    Raises
+    ------
+    UsageError
+        If another process has this log open, or the file is not a result log.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock_file = _lock(path)
+        self._local = threading.local()
+        self._readers: list[sqlite3.Connection] = []
+        self._write_lock = threading.Lock()
+        try:
+            self._writer = _connect(path)
+            self._writer.executescript(_SCHEMA)
+        except sqlite3.DatabaseError as error:
+            self._lock_file.close()
+            raise UsageError(
+                f"{path} is not a result log ({error}); move it away or name another "
+                "folder with --state"
+            ) from error
+        self._grown = threading.Condition()
+        self._newest = self._scalar("SELECT coalesce(max(newest), 0) FROM topics")
+        self._bytes = self._scalar("SELECT coalesce(sum(bytes), 0) FROM results")
+
+    def append(
+        self, estimates: Sequence[Estimate], latency_s: Sequence[float], device: str
+    ) -> list[int]:
+        """Write final estimates in one commit and return their row numbers.
+
+        An id that is already in the log is not written again; its row number is
+        returned. Raises ValueError for a partial estimate, which has no id.
+        """
+        rows = [
+            _row(estimate, seconds, device)
+            for estimate, seconds in zip(estimates, latency_s, strict=True)
+        ]
+        with self._write_lock, self._writer:
+            self._writer.execute("BEGIN IMMEDIATE")
+            written = [self._insert(row) for row in rows]
+            self._bytes += sum(
+                row[8] for row, (_, new) in zip(rows, written, strict=True) if new
+            )
+        newest = max((seq for seq, _ in written), default=0)
+        with self._grown:
+            self._newest = max(self._newest, newest)
+            self._grown.notify_all()
+        return [seq for seq, _ in written]
+
+    def read(
+        self, after: int, limit: int, profile: str | None = None
+    ) -> list[Delivery]:
+        """Return up to `limit` rows with `seq` > `after`, oldest first."""
+        rows = self._reader().execute(
+            f"SELECT {_DELIVERY} FROM results WHERE seq > ?"  # noqa: S608
+            + (" AND profile = ?" if profile is not None else "")
+            + " ORDER BY seq LIMIT ?",
+            (after, *([profile] if profile is not None else []), limit),
+        )
+        return [_delivery(row) for row in rows]
+
+    def latest(self, limit: int) -> list[Delivery]:
+        """Return the newest `limit` rows, newest first."""
+        rows = self._reader().execute(
+            f"SELECT {_DELIVERY} FROM results ORDER BY seq DESC LIMIT ?",  # noqa: S608
+            (limit,),
+        )
+        return [_delivery(row) for row in rows]
+
+    def has_complete(self, run_uid: str) -> bool:
+        """Whether the log holds results of a run and none of them had gaps."""
+        rows = self._reader().execute(
+            "SELECT count(*), coalesce(min(complete), 0) FROM ("
+            " SELECT max(complete) AS complete FROM results WHERE run_uid = ?"
+            " GROUP BY json_extract(estimate, '$.run.sweep'))",
+            (run_uid,),
+        )
+        count, complete = rows.fetchone()
+        return bool(count and complete)
+
+    @property
+    def newest(self) -> int:
+        """The highest row number ever written, 0 for an empty log."""
+        return self._newest
+
+    def wait(self, after: int, timeout_s: float) -> bool:
+        """Wait until a row beyond `after` was written; False when time ran out."""
+        with self._grown:
+            return self._grown.wait_for(lambda: self._newest > after, timeout_s)
+
+    def cursor(self, sink: str) -> int:
+        """Return up to which row `sink` was served, registering it when it is new."""
+        with self._write_lock, self._writer:
+            self._writer.execute("INSERT OR IGNORE INTO cursors VALUES (?, 0)", (sink,))
+            return self._scalar("SELECT seq FROM cursors WHERE sink = ?", sink)
+
+    def advance(self, sink: str, seq: int) -> None:
+        """Note that `sink` was served every row up to `seq`; never goes back."""
+        with self._write_lock, self._writer:
+            self._writer.execute(
+                "UPDATE cursors SET seq = max(seq, ?) WHERE sink = ?", (seq, sink)
+            )
+
+    def cursors(self) -> dict[str, int]:
+        """Return every sink that was ever registered with its cursor."""
+        return dict(self._reader().execute("SELECT sink, seq FROM cursors"))
+
+    def trim(self, max_bytes: int) -> int:
+        """Remove the oldest delivered rows until `max_bytes` are kept; return how many.
+
+        A row that a registered sink has not been served stays, whatever the size. The
+        file does not shrink, its free pages are used again.
+        """
+        if self._bytes <= max_bytes:
+            return 0
+        with self._write_lock, self._writer:
+            self._writer.execute("BEGIN IMMEDIATE")
+            last = self._last_to_trim(self._bytes - max_bytes)
+            freed = self._scalar(
+                "SELECT coalesce(sum(bytes), 0) FROM results WHERE seq <= ?", last
+            )
+            gone = self._writer.execute("DELETE FROM results WHERE seq <= ?", (last,))
+        self._bytes -= freed
+        return gone.rowcount
+
+    def close(self) -> None:
+        """Close every connection and release the lock; nothing else may follow."""
+        with self._write_lock:
+            for connection in (*self._readers, self._writer):
+                connection.close()
+            self._lock_file.close()
+
+    def _insert(self, row: tuple[Any, ...]) -> tuple[int, bool]:
+        identity, profile = row[0], row[2]
+        # Looked up first because a refused insert would use up a row number.
+        known = self._writer.execute("SELECT seq FROM results WHERE id = ?", [identity])
+        if (present := known.fetchone()) is not None:
+            return present[0], False
+        (seq,) = self._writer.execute(_INSERT, row).fetchone()
+        self._writer.execute(
+            "INSERT INTO topics VALUES (?, ?)"
+            " ON CONFLICT (profile) DO UPDATE SET newest = excluded.newest",
+            (profile, seq),
+        )
+        return seq, True
+
+    def _last_to_trim(self, surplus: int) -> int:
+        delivered = self._scalar(
+            "SELECT coalesce((SELECT min(seq) FROM cursors), ?)", self._newest
+        )
+        last = freed = 0
+        for seq, size in self._writer.execute(
+            "SELECT seq, bytes FROM results WHERE seq <= ? ORDER BY seq", (delivered,)
+        ):
+            if freed >= surplus:
+                break
+            last, freed = seq, freed + size
+        return last
+
+    def _scalar(self, query: str, *parameters: object) -> int:
+        return self._writer.execute(query, parameters).fetchone()[0]
+
+    def _reader(self) -> sqlite3.Connection:
+        connection = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = _connect(self.path)
+            connection.execute("PRAGMA query_only=ON")
+            with self._write_lock:
+                self._readers.append(connection)
+        return connection
+
+
+def _lock(path: Path) -> Any:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The kernel releases this lock however the process ends.
+    file = path.with_suffix(".lock").open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        raise UsageError(
+            f"{path} is in use by another process; stop it or name another folder "
+            "with --state"
+        ) from error
+    return file
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    # Connections are closed by close(), which runs in another thread.
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    for setting in _SETTINGS:
+        connection.execute(setting)
+    return connection
+
+
+def _row(estimate: Estimate, latency_s: float, device: str) -> tuple[Any, ...]:
+    if estimate.id is None:
+        raise ValueError("partial estimates do not belong in the result log")
+    text = json.dumps(estimate.document(), allow_nan=False, separators=(",", ":"))
+    layout, buffers = _pack(estimate.arrays.items())
+    profile = estimate.provenance.profile
+    return (
+        estimate.id,
+        estimate.run.uid,
+        profile,
+        estimate.run.complete,
+        profile,
+        time.time(),
+        latency_s,
+        device,
+        len(text) + len(layout) + len(buffers),
+        text,
+        layout,
+        buffers,
+    )
+
+
+def _delivery(row: tuple[Any, ...]) -> Delivery:
+    *plain, text, layout, buffers = row
+    return Delivery(*plain, json.loads(text), _unpack(layout, buffers))
+
+
+def _pack(arrays: Iterable[tuple[str, NDArray[Any]]]) -> tuple[str, bytes]:
+    whole = [(name, np.ascontiguousarray(array)) for name, array in arrays]
+    layout = [(name, array.dtype.str, array.shape) for name, array in whole]
+    return json.dumps(layout), b"".join(array.tobytes() for _, array in whole)
+
+
+def _unpack(layout: str, buffers: bytes) -> dict[str, NDArray[Any]]:
+    arrays: dict[str, NDArray[Any]] = {}
+    offset = 0
+    for name, dtype, shape in json.loads(layout):
+        count = int(np.prod(shape))
+        flat = np.frombuffer(buffers, np.dtype(dtype), count, offset)
+        arrays[name] = flat.reshape(shape)
+        offset += flat.nbytes
+    return arrays
