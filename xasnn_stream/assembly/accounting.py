@@ -1,0 +1,58 @@
+"""The rows of one sweep: what arrived, in which order, and what is missing."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from xasnn_stream.spectrum import FloatArray
+
+MAX_ROWS = 1_000_000
+"""Rows kept of one run; what exceeds it is counted as missing."""
+
+
+@dataclass(slots=True)
+class Rows:
+    """Rows of readings by `seq_num`, which counts from 1 without gaps in every stream.
+
+    A `seq_num` that comes again replaces its row: it is either the same event once more
+    or, after a pause, the point measured again.
+    """
+
+    highest: int = 0
+    _rows: dict[int, tuple[float, ...]] = field(
+        default_factory=lambda: dict[int, tuple[float, ...]]()
+    )
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def put(self, seq_num: int, row: tuple[float, ...]) -> None:
+        """Keep one row."""
+        if seq_num > self.highest:
+            self.highest = seq_num
+        if len(self._rows) < MAX_ROWS or seq_num in self._rows:
+            self._rows[seq_num] = row
+
+    def missing(self, announced: int | None) -> int:
+        """Return how many rows are missing, given the number the stop announced."""
+        return max(self.highest, announced or 0) - len(self._rows)
+
+    def columns(self, count: int) -> FloatArray:
+        """Return the rows in order of `seq_num` as an array `count x rows`."""
+        ordered = [self._rows[seq_num] for seq_num in sorted(self._rows)]
+        if not ordered:
+            return np.empty((count, 0))
+        return np.ascontiguousarray(np.array(ordered, dtype=np.float64).T)
+
+
+def span(times: Sequence[float], fallback: tuple[float, float]) -> tuple[float, float]:
+    """Return the first and last time, each from `fallback` where it is unknown."""
+    if not len(times):
+        return fallback
+    first, last = float(times[0]), float(times[-1])
+    return (
+        first if math.isfinite(first) else fallback[0],
+        last if math.isfinite(last) else fallback[1],
+    )

@@ -1,0 +1,103 @@
+"""Values out of documents of any shape: dotted paths, text, numbers.
+
+Beamlines write numbers as text and single values as lists of one; both are understood.
+Nothing here raises, whatever a document holds.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any, cast
+
+from xasnn_stream.assembly.settings import Lookup
+
+_MAX_NESTING = 8
+_MAX_WHOLE = 2**53  # beyond it neither JSON nor a float tells neighbours apart
+
+
+def at(document: Mapping[str, Any], path: str) -> Any:
+    """Return the value at a dotted path, None if there is none.
+
+    >>> at({"XDI": {"Element": [{"symbol": "Pt"}]}}, "XDI.Element.symbol")
+    'Pt'
+    """
+    value: Any = document
+    for part in path.split("."):
+        value = single(value)
+        if not isinstance(value, Mapping):
+            return None
+        value = cast(Mapping[str, Any], value).get(part)
+    return single(value)
+
+
+def single(value: Any) -> Any:
+    """Return the only item of a list, tuple or array of one, else the value itself."""
+    item = value.tolist() if hasattr(value, "tolist") else value
+    for _ in range(_MAX_NESTING):
+        if not isinstance(item, list | tuple) or len(cast(list[Any], item)) != 1:
+            break
+        item = cast(list[Any], item)[0]
+    return cast(Any, item)
+
+
+def text(value: Any) -> str | None:
+    """Return a text or number as stripped text, None for anything else or nothing."""
+    value = single(value)
+    if isinstance(value, str):
+        return value.strip() or None
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    return None
+
+
+def number(value: Any) -> float | None:
+    """Return a number, also one written as text; None unless it is finite.
+
+    NaN counts as absent because some stores give it back as null.
+    """
+    value = single(value)
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        result = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return result if math.isfinite(result) else None
+
+
+def reading(value: Any) -> float:
+    """Return a detector reading as a number; NaN for anything that is none."""
+    value = single(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return math.nan
+    try:
+        return float(value)
+    except OverflowError:
+        return math.nan
+
+
+def whole(value: Any) -> int | None:
+    """Return a whole number from 0 to 2^53, None for anything else."""
+    value = single(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value if 0 <= value <= _MAX_WHOLE else None
+    return None
+
+
+def look_up(start: Mapping[str, Any], where: Lookup) -> str | None:
+    """Return the first text found at the candidate paths, or the default."""
+    for path in where.paths:
+        found = text(at(start, path))
+        if found is not None:
+            return found
+    return where.default
+
+
+def texts(value: Any) -> tuple[str, ...]:
+    """Return the texts in a list, or a single text as the only one."""
+    if isinstance(value, str):
+        return (value,)
+    if not isinstance(value, list | tuple):
+        return ()
+    return tuple(v for v in cast(list[Any], value) if isinstance(v, str))

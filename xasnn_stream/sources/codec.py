@@ -1,0 +1,184 @@
+"""Documents as bytes, without pickle.
+
+On the wire a document is one frame, `prefix name body` with single spaces between, as
+Bluesky's 0MQ publisher sends it; the body is msgpack or JSON. Arrays of numbers travel
+in msgpack as an extension type; `msgpack_numpy`'s form of them is understood as well.
+Objects are never restored, whatever a publisher sends.
+"""
+
+import json
+import math
+from typing import Any, Literal, cast
+
+import msgspec
+import numpy as np
+
+from xasnn_stream.errors import DocumentError
+
+Codec = Literal["auto", "msgpack", "json"]
+
+MAX_BYTES = 64 * 2**20
+"""Larger frames or lines are rejected: no document of a scan comes near."""
+
+ARRAY_EXTENSION = 78
+"""Extension type of an array: msgpack of `[dtype, shape, bytes]`, C order."""
+
+_NUMERIC = frozenset("biuf")
+_ND_KEY = b"\xc4\x02nd"  # the key b"nd" as msgpack_numpy writes it
+
+
+class FrameError(DocumentError):
+    """Bytes that are no document; `reason` is the label they are counted under."""
+
+    def __init__(self, reason: str, text: str) -> None:
+        super().__init__(text)
+        self.reason = reason
+
+
+def encode_document(doc: dict[str, Any]) -> bytes:
+    """Return a document as msgpack; numpy scalars become numbers.
+
+    A serializer for `bluesky.callbacks.zmq.Publisher`. TypeError for anything but plain
+    data, numpy scalars and numeric arrays.
+    """
+    return _ENCODER.encode(doc)
+
+
+def encode_frame(name: str, doc: dict[str, Any], prefix: bytes = b"") -> bytes:
+    """Return the frame that carries one document."""
+    return b" ".join([prefix, name.encode(), encode_document(doc)])
+
+
+def encode_line(name: str, doc: dict[str, Any]) -> bytes:
+    """Return `["name", {…}]` and a newline; NaN is kept as the literal NaN."""
+    return json.dumps([name, doc], default=_jsonable).encode() + b"\n"
+
+
+def decode_frame(
+    frame: bytes, codec: Codec = "auto", prefix: bytes = b""
+) -> tuple[str, dict[str, Any]] | None:
+    """Return name and document of a frame, None if it has another prefix.
+
+    An empty `prefix` accepts every prefix. FrameError if it is no document.
+    """
+    if len(frame) > MAX_BYTES:
+        raise FrameError("oversized", f"a frame of {len(frame)} bytes")
+    parts = frame.split(b" ", 2)
+    if len(parts) != 3:
+        raise FrameError("frame", f"not 'prefix name body': {frame[:40]!r}")
+    if prefix and parts[0] != prefix:
+        return None
+    try:
+        name = parts[1].decode("ascii")
+    except UnicodeDecodeError:
+        raise FrameError("name", f"document name {parts[1][:40]!r}") from None
+    return name, decode_document(parts[2], codec)
+
+
+def decode_document(body: bytes, codec: Codec = "auto") -> dict[str, Any]:
+    """Return the document in a msgpack or JSON body; FrameError if there is none.
+
+    `auto` tells them apart by the first byte, as both begin with a map.
+    """
+    if body[:1] == b"\x80" and len(body) > 1:
+        # As msgpack this would be an empty map with something behind it.
+        raise FrameError(
+            "pickle",
+            "the publisher sends pickle, which is never opened; give it "
+            "serializer=xasnn_stream.sources.codec.encode_document, or msgpack.packb",
+        )
+    if codec == "auto":
+        codec = "json" if body.lstrip()[:1] == b"{" else "msgpack"
+    doc = _decode_json(body) if codec == "json" else _decode_msgpack(body)
+    if not isinstance(doc, dict):
+        raise FrameError("body", f"the body is a {type(doc).__name__}, not a map")
+    return cast(dict[str, Any], doc)
+
+
+def decode_line(line: bytes) -> tuple[str, dict[str, Any]]:
+    """Return name and document of one line `["name", {…}]`; FrameError otherwise."""
+    pair = _decode_json(line)
+    match pair:
+        case [str(name), dict(doc)]:
+            return name, cast(dict[str, Any], doc)
+        case _:
+            raise FrameError("frame", f'not ["name", {{…}}]: {line[:40]!r}')
+
+
+def _decode_json(text: bytes) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        pass
+    try:  # msgspec has no literals for NaN and Infinity; Python's own writer has
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise FrameError("body", f"undecodable JSON: {error}") from None
+
+
+def _decode_msgpack(body: bytes) -> Any:
+    try:
+        doc = _DECODER.decode(body)
+        return _restore(doc) if _ND_KEY in body else doc
+    except (msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:
+        raise FrameError("body", f"undecodable msgpack: {error}") from None
+
+
+def _encode_extra(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        _numeric(value.dtype.str)
+        packed = [value.dtype.str, value.shape, value.tobytes()]
+        return msgspec.msgpack.Ext(ARRAY_EXTENSION, msgspec.msgpack.encode(packed))
+    raise TypeError(f"a document cannot hold a {type(value).__name__}")
+
+
+def _decode_extra(code: int, data: memoryview) -> Any:
+    if code != ARRAY_EXTENSION:
+        raise ValueError(f"unknown extension type {code}")
+    dtype, shape, raw = msgspec.msgpack.decode(data, type=tuple[str, list[int], bytes])
+    return _array(dtype, shape, raw)
+
+
+def _array(dtype: Any, shape: Any, raw: Any) -> np.ndarray:
+    """Return a read-only array whose size is bounded by the bytes that came."""
+    kind = _numeric(dtype)
+    if math.prod(shape) * kind.itemsize != len(raw) or min(shape, default=0) < 0:
+        raise ValueError(f"{len(raw)} bytes are no array {dtype} {shape}")
+    return np.frombuffer(raw, kind).reshape(shape)
+
+
+def _numeric(dtype: Any) -> np.dtype:
+    kind = np.dtype(dtype) if isinstance(dtype, str) else None
+    if kind is None or kind.kind not in _NUMERIC:
+        raise TypeError(f"arrays of {str(dtype)[:40]!r} are not accepted, only numbers")
+    return kind
+
+
+def _restore(value: Any) -> Any:
+    """Return plain data with msgpack_numpy's arrays and scalars restored."""
+    if isinstance(value, list):
+        return [_restore(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if b"nd" not in value:
+        return {key: _restore(item) for key, item in value.items()}
+    dtype, raw = value.get(b"type"), value.get(b"data")
+    if isinstance(dtype, bytes):
+        dtype = dtype.decode("ascii")
+    if not isinstance(raw, bytes):
+        raise ValueError("an array without data")
+    if value[b"nd"]:
+        return _array(dtype, value.get(b"shape"), raw)
+    return _array(dtype, [1], raw)[0].item()
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    raise TypeError(f"a document cannot hold a {type(value).__name__}")
+
+
+_ENCODER = msgspec.msgpack.Encoder(enc_hook=_encode_extra)
+_DECODER = msgspec.msgpack.Decoder(ext_hook=_decode_extra)

@@ -1,0 +1,102 @@
+"""Opens a source by its address."""
+
+from collections.abc import Callable
+from urllib.parse import SplitResult, parse_qs, urlsplit
+
+from xasnn_stream.errors import SourceError
+from xasnn_stream.sources.document import Source
+from xasnn_stream.sources.selection import Selection
+from xasnn_stream.telemetry.counters import Counters
+
+Opener = Callable[[SplitResult, Counters, Selection | None], Source]
+
+
+def open_source(
+    url: str, counters: Counters, selection: Selection | None = None
+) -> Source:
+    """Return the source at `url`.
+
+    `zmq://host:port?codec=auto|msgpack|json&prefix=…`, `tiled+http://host:port/path`,
+    or the path of a JSON-lines file, `-` for standard input. `selection` chooses runs
+    of sources that can wait. SourceError says why it cannot be opened.
+    """
+    scheme = url.partition("://")[0] if "://" in url else ""
+    opener = _OPENERS.get(scheme)
+    if opener is None:
+        known = ", ".join(f"{name}://" for name in _OPENERS if name)
+        raise SourceError(
+            f"unknown kind of source {url!r}; known are {known} and files of JSON lines"
+        )
+    parts = SplitResult("", "", url, "", "") if not scheme else urlsplit(url)
+    return opener(parts, counters, selection)
+
+
+def _open_zeromq(
+    url: SplitResult, counters: Counters, selection: Selection | None
+) -> Source:
+    from xasnn_stream.sources.zeromq import ZeroMQSource
+
+    address = f"{url.scheme}://{url.netloc}"
+    if selection is not None:
+        raise SourceError(f"{address} is live; runs can only be chosen from a store")
+    options = _options(url, {"codec": "auto", "prefix": ""})
+    codec = options["codec"]
+    if codec not in ("auto", "msgpack", "json"):
+        raise SourceError(f"{address}: codec is auto, msgpack or json, not {codec!r}")
+    if " " in options["prefix"]:
+        raise SourceError(f"{address}: a prefix cannot hold a space")
+    prefix = options["prefix"].encode()
+    return ZeroMQSource(f"tcp://{_host_port(url)}", counters, codec, prefix)
+
+
+def _open_tiled(
+    url: SplitResult, counters: Counters, selection: Selection | None
+) -> Source:
+    from xasnn_stream.sources.tiled import TiledSource
+
+    server = f"{url.scheme.removeprefix('tiled+')}://{url.netloc.rpartition('@')[2]}"
+    if url.username or url.password or url.query:
+        raise SourceError(
+            f"tiled+{server}: a key belongs in XASNN_TILED_API_KEY, not in the address"
+        )
+    return TiledSource(server, url.path.strip("/"), counters, selection)
+
+
+def _open_jsonlines(
+    url: SplitResult, counters: Counters, selection: Selection | None
+) -> Source:
+    from xasnn_stream.sources.jsonlines import JSONLinesSource
+
+    return JSONLinesSource(url.path, counters, selection)
+
+
+def _options(url: SplitResult, defaults: dict[str, str]) -> dict[str, str]:
+    given = parse_qs(url.query, keep_blank_values=True)
+    unknown = sorted(set(given) - set(defaults))
+    if unknown:
+        raise SourceError(
+            f"{url.scheme}://{url.netloc} has no option {', '.join(unknown)}; "
+            f"known are {', '.join(defaults)}"
+        )
+    return {name: given.get(name, [value])[-1] for name, value in defaults.items()}
+
+
+def _host_port(url: SplitResult) -> str:
+    try:
+        host, port = url.hostname, url.port
+    except ValueError:
+        host = port = None
+    if not host or not port:
+        raise SourceError(
+            f"{url.scheme}://{url.netloc} needs host and port, as in "
+            f"{url.scheme}://127.0.0.1:5578"
+        )
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+_OPENERS: dict[str, Opener] = {
+    "zmq": _open_zeromq,
+    "tiled+http": _open_tiled,
+    "tiled+https": _open_tiled,
+    "": _open_jsonlines,
+}
