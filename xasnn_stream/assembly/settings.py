@@ -63,4 +63,4 @@ class AssemblySettings:
     signals: Mapping[str, Signal]
     sample: Lookup = field(default_factory=Lookup)
     reject: tuple[Rule, ...] = ()
-    conditions: Mapping[str, str] = field(default_factory=dict)
+    conditions: Mapping[str, str] = field(default_factory=dict[str, str])

@@ -121,15 +121,11 @@ class TiledSource:
 
 def _open(server: str, folder: str) -> tuple[Any, Any]:
     """Return the server's root client and the client of the folder."""
-    try:
-        # Registers the clients of Bluesky runs; slow to import, so only when needed.
-        import bluesky_tiled_plugins  # noqa: F401
-        import httpx
-        from tiled.client import from_uri
-    except ImportError as error:
-        raise SourceError(
-            f"reading from Tiled needs {error.name}: pip install 'xasnn-stream[daemon]'"
-        ) from error
+    # Registers the clients of Bluesky runs; slow to import, so only when needed.
+    import bluesky_tiled_plugins  # noqa: F401
+    import httpx
+    from tiled.client import from_uri
+
     try:
         root = from_uri(server, api_key=os.environ.get(API_KEY))
     except (httpx.HTTPError, OSError, ValueError) as error:

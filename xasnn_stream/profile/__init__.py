@@ -1,0 +1,20 @@
+"""What changes numbers at a beamline: a YAML file, checked, as plain frozen settings.
+
+Addresses, keys, limits and folders are deployment and have no place in a profile.
+"""
+
+from xasnn_stream.profile.load import (
+    Profile,
+    check_profile,
+    load_profile,
+    parse_overrides,
+    shipped_folder,
+)
+
+__all__ = [
+    "Profile",
+    "check_profile",
+    "load_profile",
+    "parse_overrides",
+    "shipped_folder",
+]
