@@ -96,7 +96,8 @@ class RuleModel(Section):
 
     @model_validator(mode="after")
     def _asks_something(self) -> "RuleModel":
-        if len(self.model_fields_set) < 2:
+        asked = (self.equals, self.any_of, self.regex, self.exists)
+        if all(condition is None for condition in asked):
             raise ValueError("needs equals, in, regex or exists")
         return self
 

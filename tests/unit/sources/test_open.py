@@ -1,0 +1,34 @@
+import pytest
+
+from xasnn_stream.errors import SourceError
+from xasnn_stream.sources.open import open_source
+from xasnn_stream.sources.selection import Selection
+from xasnn_stream.telemetry.counters import Counters
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("http://localhost:1", "unknown kind of source"),
+        ("zmq://localhost", "needs host and port"),
+        ("zmq://:5578", "needs host and port"),
+        ("zmq://localhost:port", "needs host and port"),
+        ("zmq://localhost:5578?codec=pickle", "auto, msgpack or json"),
+        ("zmq://localhost:5578?hwm=3", "no option hwm"),
+        ("zmq://localhost:5578?prefix=a%20b", "cannot hold a space"),
+        ("tiled+http://:secret@localhost:8000/raw", "XASNN_TILED_API_KEY"),
+        ("tiled+http://localhost:8000/raw?api_key=secret", "XASNN_TILED_API_KEY"),
+        ("no/such/file.jsonl", "No such file"),
+        (".", "a folder"),
+    ],
+)
+def test_an_address_that_cannot_be_opened_says_why(url, says):
+    with pytest.raises(SourceError, match=says) as refused:
+        open_source(url, Counters())
+
+    assert "secret" not in str(refused.value)
+
+
+def test_runs_of_a_live_source_cannot_be_chosen():
+    with pytest.raises(SourceError, match="is live"):
+        open_source("zmq://localhost:5578", Counters(), Selection(uids=("a",)))

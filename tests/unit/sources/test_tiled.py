@@ -1,0 +1,83 @@
+import httpx
+import pytest
+
+from xasnn_stream.errors import SourceError
+from xasnn_stream.sources.open import open_source
+from xasnn_stream.telemetry.counters import Counters
+
+
+class Context:
+    def close(self) -> None:
+        pass
+
+
+class Run:
+    def __init__(self, uid, stop=True, failing=None):
+        self.metadata = {"start": {"uid": uid, "time": 1.0}}
+        if stop:
+            self.metadata["stop"] = {"run_start": uid}
+        self.failing = failing
+
+    def documents(self):
+        if self.failing:
+            raise self.failing
+        yield "start", self.metadata["start"]
+        yield "stop", self.metadata["stop"]
+
+
+class Folder:
+    def __init__(self, *runs) -> None:
+        self.context = Context()
+        self.runs = runs
+
+    def __getitem__(self, key):
+        return self
+
+    def values(self):
+        return self.runs
+
+
+@pytest.fixture
+def serve(monkeypatch):
+    """Let `from_uri` return, or raise, what is given."""
+
+    def serve(answer):
+        def from_uri(uri, api_key):
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        monkeypatch.setattr("tiled.client.from_uri", from_uri)
+        return lambda: open_source("tiled+http://localhost:8000/raw", Counters())
+
+    return serve
+
+
+def test_a_server_that_does_not_answer_is_named(serve):
+    opened = serve(httpx.ConnectError("refused"))
+
+    with pytest.raises(SourceError, match="http://localhost:8000: refused; is it"):
+        opened()
+
+
+def test_a_run_still_being_written_is_left_out(serve):
+    source = serve(Folder(Run("open", stop=False), object(), Run("done")))()
+
+    uids = [source.receive(1).doc.get("uid") for _ in range(2)]
+
+    assert uids == ["done", None]
+    assert source.receive(1) is None
+    assert source.exhausted
+    source.close()
+
+
+def test_a_server_without_the_exporter_is_told_what_to_configure(serve):
+    request = httpx.Request("GET", "http://localhost")
+    refused = httpx.HTTPStatusError(
+        "406: None of the media types", request=request, response=httpx.Response(406)
+    )
+    source = serve(Folder(Run("a", failing=refused)))()
+
+    with pytest.raises(SourceError, match="json_seq_exporter"):
+        source.receive(1)
+    source.close()
