@@ -316,8 +316,9 @@ def _row(estimate: Estimate, latency_s: float, device: str) -> tuple[Any, ...]:
 
 
 def _delivery(row: tuple[Any, ...]) -> Delivery:
-    *plain, text, layout, buffers = row
-    return Delivery(*plain, json.loads(text), _unpack(layout, buffers))
+    seq, prev, published, latency_s, device, text, layout, buffers = row
+    estimate, arrays = json.loads(text), _unpack(layout, buffers)
+    return Delivery(seq, prev, published, latency_s, device, estimate, arrays)
 
 
 def _pack(arrays: Iterable[tuple[str, NDArray[Any]]]) -> tuple[str, bytes]:

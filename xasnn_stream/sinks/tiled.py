@@ -1,0 +1,244 @@
+"""Results in Tiled: `results/<raw run uid>/<profile>.<model>`, one container each.
+
+A delivery is repeatable: what is there already is found, not written again. Appending a
+row is the one request that must not be repeated blindly, so after any failure the
+sink first reads which ids the table holds.
+"""
+
+import logging
+import os
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import httpx
+import numpy as np
+from numpy.typing import NDArray
+
+from xasnn_stream.client import tiled_address
+from xasnn_stream.errors import SinkError
+from xasnn_stream.estimate import GRID_CHANNELS
+from xasnn_stream.results import Delivery
+from xasnn_stream.sinks import estimate_table
+
+logger = logging.getLogger(__name__)
+
+SPEC_NAME, SPEC_VERSION = "XASNNResult", "1.0"
+OPEN_NODES = 32
+"""Containers whose ids are remembered; of others they are read again."""
+TIMEOUT_S = 15.0
+
+
+class TiledSink:
+    """Writes deliveries to the Tiled server at `url`.
+
+    Parameters
+    ----------
+    url
+        `http://host:port`, with the path of the results if it is not `results`; the
+        key comes from `XASNN_TILED_API_KEY`.
+    descriptors
+        Per model the names of its descriptors, which become columns of the table.
+    """
+
+    name = "tiled"
+
+    def __init__(self, url: str, descriptors: Mapping[str, Sequence[str]]) -> None:
+        self.url = url
+        self._address, self._path = tiled_address(url)
+        self._descriptors = descriptors
+        self._server: Any = None
+        self._root: Any = None
+        self._nodes: OrderedDict[tuple[str, str], _Node] = OrderedDict()
+
+    def deliver(self, deliveries: Sequence[Delivery]) -> None:
+        """Write deliveries, those of one run together; SinkError if any may lack."""
+        for key, batch in _by_node(deliveries).items():
+            try:
+                self._node(key, batch[0]).write(batch)
+            except (httpx.HTTPError, OSError, KeyError) as error:
+                # What the server holds now is uncertain: look again before writing.
+                self._nodes.pop(key, None)
+                raise SinkError(self._explain(error)) from error
+
+    def idle(self) -> None:
+        """Nothing is due between deliveries."""
+
+    def close(self) -> None:
+        """Disconnect."""
+        if self._server is not None:
+            self._server.context.close()
+            self._server = self._root = None
+
+    def _node(self, key: tuple[str, str], delivery: Delivery) -> "_Node":
+        if key not in self._nodes:
+            run = _container(self._connect(), key[0], delivery)
+            model = delivery.estimate["provenance"]["model"]
+            columns = self._descriptors.get(model, delivery.estimate["descriptors"])
+            self._nodes[key] = _Node(run, key[1], delivery, columns)
+            while len(self._nodes) > OPEN_NODES:
+                self._nodes.popitem(last=False)
+        self._nodes.move_to_end(key)
+        return self._nodes[key]
+
+    def _connect(self) -> Any:
+        if self._server is None:
+            from tiled.client import from_uri
+
+            self._server = from_uri(
+                self._address,
+                api_key=os.environ.get("XASNN_TILED_API_KEY"),
+                timeout=httpx.Timeout(TIMEOUT_S),
+            )
+        if self._root is None:
+            root = self._server
+            for part in self._path:
+                root = _container(root, part)
+            self._root = root
+        return self._root
+
+    def _explain(self, error: Exception) -> str:
+        if isinstance(error, httpx.HTTPStatusError):
+            if error.response.status_code in (401, 403):
+                return (
+                    f"Tiled at {self.url} refuses the key; set XASNN_TILED_API_KEY "
+                    "to one that may write"
+                )
+            return f"Tiled at {self.url} answered {error}"
+        return f"Tiled at {self.url} cannot be reached ({error or type(error)})"
+
+
+class _Node:
+    """One container `<profile>.<model>` and what it is known to hold."""
+
+    def __init__(
+        self, run: Any, key: str, delivery: Delivery, descriptors: Sequence[str]
+    ) -> None:
+        from tiled.structures.core import Spec
+
+        self._client, created = _create(
+            run,
+            key,
+            delivery,
+            metadata=_metadata(delivery),
+            specs=[Spec(SPEC_NAME, SPEC_VERSION)],
+        )
+        self._rows: dict[str, tuple[int, bool]] = {}
+        names = set[str]() if created else set(self._client)
+        self._table = _existing(self._client, names, "estimates")
+        if self._table is None:
+            self._table = self._client.create_appendable_table(
+                estimate_table.schema(descriptors), key="estimates"
+            )
+        else:
+            held = self._table.read(["id", "sweep", "complete"])
+            for row in held.to_dict("records"):
+                self._rows[row["id"]] = int(row["sweep"]), bool(row["complete"])
+        self._columns = estimate_table.fitting(self._table.columns, descriptors)
+        self._energy = _existing(self._client, names, "energy")
+        self._spectra = _existing(self._client, names, "spectra")
+
+    def write(self, deliveries: Sequence[Delivery]) -> None:
+        """Write the rows that are not there yet and the spectra that belong to them."""
+        new = [d for d in deliveries if d.estimate["id"] not in self._rows]
+        for delivery in deliveries:
+            self._write_spectra(delivery)
+        if new:
+            rows = estimate_table.rows(new, self._columns)
+            self._table.append_partition(0, rows)
+        for delivery in new:
+            run = delivery.estimate["run"]
+            self._rows[delivery.estimate["id"]] = run["sweep"], run["complete"]
+        self._write_status()
+
+    def _write_spectra(self, delivery: Delivery) -> None:
+        spectra = delivery.arrays.get("grid_spectra")
+        run = delivery.estimate["run"]
+        if spectra is None:
+            return
+        if not run["complete"] and (run["sweep"], True) in self._rows.values():
+            return  # void already: the complete one is there
+        energy = delivery.arrays["grid_energy"]
+        if self._energy is None:
+            self._energy = self._client.write_array(
+                energy, key="energy", metadata={"unit": "eV"}, dims=["energy"]
+            )
+        if self._spectra is None:
+            self._spectra = self._client.write_array(
+                _unmeasured(1, spectra),
+                key="spectra",
+                metadata={"channels": list(GRID_CHANNELS)},
+                dims=["sweep", "channel", "energy"],
+            )
+        self._put_sweep(run["sweep"], spectra, energy)
+
+    def _put_sweep(
+        self, sweep: int, spectra: NDArray[Any], energy: NDArray[Any]
+    ) -> None:
+        length, *grid = self._spectra.shape
+        if tuple(grid) != spectra.shape or not np.allclose(self._energy.read(), energy):
+            logger.warning(
+                "%s/spectra is on another energy grid than this result; only its row "
+                "is written (replay into other results to have its spectra)",
+                self._client.uri,
+            )
+            return
+        first = min(sweep, length)
+        block = _unmeasured(sweep + 1 - first, spectra)
+        block[-1] = spectra
+        self._spectra.patch(block, offset=(first, 0, 0), extend=True)
+
+    def _write_status(self) -> None:
+        sweeps = {sweep for sweep, _ in self._rows.values()}
+        whole = {sweep for sweep, complete in self._rows.values() if complete}
+        status = "complete" if sweeps == whole else "incomplete"
+        if self._client.metadata.get("status") != status:
+            self._client.update_metadata({"status": status}, drop_revision=True)
+
+
+def _by_node(deliveries: Sequence[Delivery]) -> dict[tuple[str, str], list[Delivery]]:
+    nodes: dict[tuple[str, str], list[Delivery]] = {}
+    for delivery in deliveries:
+        estimate = delivery.estimate
+        key = f"{delivery.profile}.{estimate['provenance']['model']}"
+        nodes.setdefault((estimate["run"]["uid"], key), []).append(delivery)
+    return nodes
+
+
+def _metadata(delivery: Delivery) -> dict[str, Any]:
+    estimate = delivery.estimate
+    return {
+        "raw_uid": estimate["run"]["uid"],
+        "raw_scan_id": estimate["run"]["scan_id"],
+        "sample": estimate["sample"],
+        "element": estimate["element"],
+        "edge": estimate["edge"],
+        "status": "complete" if estimate["run"]["complete"] else "incomplete",
+        **estimate["provenance"],
+    }
+
+
+def _create(
+    parent: Any, key: str, delivery: Delivery | None, **arguments: Any
+) -> tuple[Any, bool]:
+    """Return the container `key` and whether it is new."""
+    tags = delivery.estimate["run"]["access_tags"] if delivery is not None else None
+    try:
+        new = parent.create_container(key, access_tags=tags or None, **arguments)
+    except httpx.HTTPStatusError as error:
+        if error.response.status_code != httpx.codes.CONFLICT:
+            raise
+        return parent[key], False
+    return new, True
+
+
+def _container(parent: Any, key: str, delivery: Delivery | None = None) -> Any:
+    return _create(parent, key, delivery)[0]
+
+
+def _existing(parent: Any, names: set[str], key: str) -> Any:
+    return parent[key] if key in names else None
+
+
+def _unmeasured(sweeps: int, like: NDArray[Any]) -> NDArray[Any]:
+    return np.full((sweeps, *like.shape), np.nan)
