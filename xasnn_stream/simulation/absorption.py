@@ -141,7 +141,8 @@ def _fine_structure(x: FloatArray, cn1: float, delta_sigma2: float) -> FloatArra
 
     How far normalization errs is drawn, and not left to where the oscillation is cut.
     """
-    k_far = np.linspace(*_wavenumber(np.array(POST_EDGE_EV)), 200)
+    first, last = _wavenumber(np.array(POST_EDGE_EV))
+    k_far = np.linspace(first, last, 200)
     chi_far = _first_shell(k_far, cn1, delta_sigma2)
     x_far = HC2_OVER_2M_EV_A2 * k_far**2
     line = np.polynomial.Polynomial.fit(x_far, chi_far, 1)

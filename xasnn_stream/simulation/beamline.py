@@ -4,10 +4,19 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from xasnn_stream.edges import edge_energy_ev
+from xasnn_stream.errors import LibraryError
 from xasnn_stream.library import Library, form
 from xasnn_stream.simulation.absorption import BULK, Absorber, Thickness, absorption
 from xasnn_stream.simulation.beam import SimulatedBeam
-from xasnn_stream.simulation.devices import EnergyAxis, IonChambers, Photons, Shutter
+from xasnn_stream.simulation.devices import (
+    CHANNELS,
+    READBACK_ERROR_EV,
+    EnergyAxis,
+    IonChambers,
+    Photons,
+    Shutter,
+)
 from xasnn_stream.simulation.nuisances import Scan, Theory, draw_scan, draw_theory
 from xasnn_stream.simulation.plans import (
     Plan,
@@ -17,9 +26,6 @@ from xasnn_stream.simulation.plans import (
 )
 from xasnn_stream.simulation.story import Chapter
 
-EDGES_EV = {("Pt", "L3"): 11564.0}
-"""Tabulated edge energies that libraries of the simulation refer to."""
-
 FOIL = Thickness(edge_step=0.9, background=0.2)
 """About 5 µm of Pt."""
 
@@ -27,19 +33,18 @@ FOIL = Thickness(edge_step=0.9, background=0.2)
 def build_station(
     photons: Photons,
     *,
-    channels: tuple[str, ...] | None = None,
-    readback_error_ev: float | None = None,
+    channels: tuple[str, ...] = CHANNELS,
+    readback_error_ev: float = READBACK_ERROR_EV,
     rng: np.random.Generator | None = None,
 ) -> Station:
     """Build the devices around whatever provides the photons."""
-    axis = {} if readback_error_ev is None else {"readback_error_ev": readback_error_ev}
-    energy = EnergyAxis(rng=rng, **axis)
+    energy = EnergyAxis(rng=rng, readback_error_ev=readback_error_ev)
     shutter = Shutter(name="shutter")
     chambers = IonChambers(
         energy=energy,
         shutter=shutter,
         photons=photons,
-        read_attrs=list(channels or ("i0", "it", "ir")),
+        read_attrs=list(channels),
     )
     return Station(energy, chambers, shutter)
 
@@ -69,7 +74,7 @@ class Beamline:
 
     def __init__(self, library: Library, draws: Draws) -> None:
         self._library = library
-        self._edge_ev = EDGES_EV[(library.element, library.edge)]
+        self._edge_ev = _edge_of(library)
         self._draws = draws
         self._theory: Theory = draw_theory(draws.theory)
         self._beam = SimulatedBeam(draws.beam)
@@ -128,3 +133,11 @@ class Beamline:
             sample=sample,
             metadata=metadata,
         )
+
+
+def _edge_of(library: Library) -> float:
+    """Return the tabulated edge energy a library refers to, eV."""
+    edge_ev = edge_energy_ev(library.element, library.edge)
+    if edge_ev is None:
+        raise LibraryError(f"there is no {library.edge} edge of {library.element}")
+    return edge_ev

@@ -5,7 +5,7 @@ either a simulated beam or a recorded measurement.
 """
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 from ophyd import Component, Device, Signal
@@ -71,7 +71,7 @@ class EnergyAxis(Device):
     @property
     def position(self) -> float:
         """The encoder's reading, eV."""
-        return float(self.readback.get())
+        return float(cast("float", self.readback.get()))
 
     def set(self, energy_ev: float) -> DeviceStatus:
         """Move to an energy; done at once."""
@@ -120,7 +120,7 @@ class IonChambers(Device):
         """Expose all chambers once; done at once."""
         status = DeviceStatus(self)
         beam = bool(self._shutter.open.get())
-        dwell_s = float(self.dwell.get())
+        dwell_s = float(cast("float", self.dwell.get()))
         readings = self._photons.expose(self._energy.position, dwell_s, beam)
         for channel in self.read_attrs:
             getattr(self, channel).put(float(readings[channel]), internal=True)

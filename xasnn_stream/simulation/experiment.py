@@ -57,7 +57,8 @@ def experiment(
     record
         A file to which documents are appended as JSON lines.
     """
-    engine = RunEngine({})
+    # Bluesky would answer Ctrl-C by pausing the plan for a person to resume.
+    engine = RunEngine({}, context_managers=[])
     with ExitStack() as stack:
         if publish:
             publisher = MsgpackPublisher(publish)

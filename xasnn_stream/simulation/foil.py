@@ -18,7 +18,7 @@ def measure_foil(engine: RunEngine, beamline: Beamline, path: Path) -> None:
     dark: dict[str, float] = {}
     rows: list[tuple[float, float, float]] = []
 
-    def collect(name: str, document: dict[str, Any]) -> None:
+    def collect(name: str, document: Any) -> None:
         if name == "start":
             dark.update(document["dark"])
         elif name == "event":

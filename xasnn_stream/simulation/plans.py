@@ -41,7 +41,8 @@ def edge_regions(edge_ev: float, seconds_per_ev: float = 0.25) -> tuple[Region, 
     Steps of 0.5 eV over the edge and 1 eV to +120 eV, exposed in proportion to the
     step; beyond, equal steps of 0.05 1/Å in k with the exposure of 1 eV.
     """
-    k = np.arange(*np.sqrt(np.array([120.0, 420.0]) / HC2_OVER_2M_EV_A2), 0.05)
+    k_start, k_stop = (np.sqrt(x / HC2_OVER_2M_EV_A2) for x in (120.0, 420.0))
+    k = np.arange(k_start, k_stop, 0.05)
     parts = (
         (np.arange(-150.0, -30.0, 6.0), 1.0),
         (np.arange(-30.0, -20.0, 2.0), 1.0),
@@ -58,7 +59,8 @@ def measure_dark(station: Station) -> Generator[Any, Any, dict[str, float]]:
     yield from bps.mv(station.shutter.open, 0, chambers.dwell, DARK_DWELL_S)
     levels = dict.fromkeys(chambers.read_attrs, 0.0)
     for _ in range(DARK_READINGS):
-        yield from bps.trigger(chambers, wait=True)
+        # ophyd's statuses are what Bluesky waits for, though their stubs disagree.
+        yield from bps.trigger(chambers, wait=True)  # pyright: ignore[reportArgumentType]
         for channel in levels:
             reading = yield from bps.rd(getattr(chambers, channel))
             levels[channel] += reading / DARK_READINGS

@@ -1,0 +1,71 @@
+import json
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import urlparse
+
+import pytest
+
+from xasnn_stream.client import results
+from xasnn_stream.simulation.processes import listens
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+
+SCANS = 3
+
+
+@pytest.fixture
+def demo():
+    command = [sys.executable, "-m", "xasnn_stream.cli.main", "demo", "--json"]
+    process = subprocess.Popen(
+        [*command, "--scans", str(SCANS)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    yield process
+    if process.poll() is None:
+        process.terminate()
+    process.communicate(timeout=60)
+
+
+def _read_until_summary(process):
+    lines = []
+    for line in process.stdout:
+        lines.append(json.loads(line))
+        if lines[-1]["event"] == "summary":
+            return lines
+    pytest.fail(f"no summary; standard error: {process.stderr.read()}")
+
+
+def test_every_sweep_comes_back_both_ways_and_ctrl_c_ends_everything(demo):
+    ready, *estimates, summary = _read_until_summary(demo)
+
+    assert ready["event"] == "ready"
+    assert ready["source"].startswith("zmq://127.0.0.1:")
+    assert [line["event"] for line in estimates] == ["estimate"] * SCANS
+    assert summary["sweeps"] == summary["on_feed"] == summary["in_tiled"] == SCANS
+    assert summary["complete"] is True
+    for line in estimates:
+        descriptors = line["estimate"]["descriptors"]
+        # Held-out particles, three at a time: a gross error only, the figures are the
+        # model card's.
+        assert abs(descriptors["cn1"]["value"] - line["truth"]["cn1"]) < 2.5
+        assert re.fullmatch("[0-9a-f]{32}", line["estimate"]["id"])
+
+    # It serves on: what the feed said is what Tiled holds.
+    uid = estimates[0]["estimate"]["run"]["uid"]
+    (stored,) = results(uid, ready["tiled"], ready["api_key"])
+    assert stored == estimates[0]["estimate"]
+
+    # The foil is measured once, before anything listens; then one run per sweep.
+    recorded = Path(ready["folder"], "documents.jsonl").read_text().splitlines()
+    assert [json.loads(line)[0] for line in recorded].count("start") == SCANS
+
+    demo.send_signal(signal.SIGINT)
+    assert demo.wait(timeout=60) == 0
+    for address in ("page", "feed", "tiled", "source"):
+        assert not listens(urlparse(ready[address]).port)

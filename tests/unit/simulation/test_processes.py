@@ -1,0 +1,89 @@
+import subprocess
+import sys
+import time
+
+import pytest
+
+from xasnn_stream.simulation.processes import (
+    Children,
+    ProcessError,
+    free_port,
+    listens,
+)
+
+SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
+
+
+def _is_running(pid):
+    return subprocess.run(["ps", "-p", str(pid)], capture_output=True).returncode == 0
+
+
+def _write_pid_then_sleep(path):
+    code = f"import os, time; open({str(path)!r}, 'w').write(str(os.getpid()))"
+    return [sys.executable, "-c", code + "; time.sleep(60)"]
+
+
+def test_children_end_even_when_the_parent_fails(tmp_path):
+    pid_file = tmp_path / "pid"
+
+    def fail():
+        with Children(tmp_path / "logs") as children:
+            children.start("sleeper", _write_pid_then_sleep(pid_file), {})
+            children.wait_until(
+                lambda: pid_file.exists() and pid_file.read_text() != "", "it", 10
+            )
+            raise RuntimeError("something else")
+
+    with pytest.raises(RuntimeError, match="something else"):
+        fail()
+    assert not _is_running(int(pid_file.read_text()))
+
+
+def test_children_end_in_the_reverse_order_of_their_start(tmp_path):
+    log = tmp_path / "order"
+    code = (
+        "import signal, sys, time\n"
+        "def end(*_):\n"
+        f"    open({str(log)!r}, 'a').write(sys.argv[1])\n"
+        "    sys.exit()\n"
+        "signal.signal(signal.SIGTERM, end)\n"
+        "print('ready', flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    with Children(tmp_path) as children:
+        for name in ("a", "b", "c"):
+            children.start(name, [sys.executable, "-c", code, name], {})
+            output = tmp_path / f"{name}.log"
+            children.wait_until(lambda o=output: "ready" in o.read_text(), name, 10)
+
+    assert log.read_text() == "cba"
+
+
+def test_a_child_that_ended_is_named_with_the_end_of_its_log(tmp_path):
+    code = "print('one'); print('port is taken'); raise SystemExit(3)"
+    with Children(tmp_path) as children:
+        children.start("tiled", [sys.executable, "-c", code], {})
+        with pytest.raises(ProcessError, match=r"(?s)tiled ended with code 3.*taken"):
+            children.wait_until(lambda: False, "Tiled", 10)
+
+
+def test_waiting_has_an_end(tmp_path):
+    before = time.monotonic()
+    with Children(tmp_path) as children:
+        children.start("sleeper", SLEEP, {})
+        with pytest.raises(ProcessError, match=r"it was not ready after 0\.2 s"):
+            children.wait_until(lambda: False, "it", 0.2)
+
+    assert time.monotonic() - before < 5
+
+
+def test_the_environment_reaches_the_child(tmp_path):
+    code = "import os, time; print(os.environ['KEY'], flush=True); time.sleep(60)"
+    with Children(tmp_path) as children:
+        children.start("it", [sys.executable, "-c", code], {"KEY": "secret"})
+        log = tmp_path / "it.log"
+        children.wait_until(lambda: log.read_text() == "secret\n", "it", 10)
+
+
+def test_nothing_listens_on_a_free_port():
+    assert not listens(free_port())

@@ -1,0 +1,149 @@
+"""What a demonstration runs beside the beamline: Tiled, the 0MQ proxy, the daemon."""
+
+import json
+import secrets
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from xasnn_stream.simulation.processes import Children, free_port, listens
+
+START_S = 120.0
+"""For a process to become ready on a machine that is busy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Addresses of everything, all on loopback, and the folder they keep state in."""
+
+    folder: Path
+    api_key: str = field(repr=False)
+    tiled_port: int
+    in_port: int
+    out_port: int
+    feed_port: int
+    http_port: int
+
+    @property
+    def tiled(self) -> str:
+        """URL of the Tiled server."""
+        return f"http://127.0.0.1:{self.tiled_port}"
+
+    @property
+    def publish(self) -> str:
+        """`host:port` where documents go in."""
+        return f"127.0.0.1:{self.in_port}"
+
+    @property
+    def source(self) -> str:
+        """URL of the daemon's source, where documents come out."""
+        return f"zmq://127.0.0.1:{self.out_port}"
+
+    @property
+    def feed(self) -> str:
+        """Address of the daemon's feed."""
+        return f"tcp://127.0.0.1:{self.feed_port}"
+
+    @property
+    def page(self) -> str:
+        """URL of the daemon's page."""
+        return f"http://127.0.0.1:{self.http_port}"
+
+    @property
+    def record(self) -> Path:
+        """Where the documents are recorded as JSON lines."""
+        return self.folder / "documents.jsonl"
+
+    @property
+    def foil(self) -> Path:
+        """The reference foil's column file."""
+        return self.folder / "foil.csv"
+
+
+def plan_services(folder: Path) -> Services:
+    """Choose free ports and a random key."""
+    ports = [free_port() for _ in range(5)]
+    return Services(folder, secrets.token_hex(16), *ports)
+
+
+def start_archive(children: Children, services: Services) -> None:
+    """Start Tiled and the proxy, without waiting for them."""
+    config = services.folder / "tiled.yml"
+    # JSON is YAML, and quotes what needs quoting.
+    config.write_text(json.dumps(_tiled_config(services.folder), indent=2))
+    tiled = ["serve", "config", str(config), "--host", "127.0.0.1"]
+    children.start(
+        "tiled",
+        _python("tiled", *tiled, "--port", str(services.tiled_port)),
+        {"TILED_SINGLE_USER_API_KEY": services.api_key},
+    )
+    children.start(
+        "proxy",
+        _python(
+            "bluesky.commandline.zmq_proxy",
+            *("--in-address", services.publish),
+            *("--out-address", f"127.0.0.1:{services.out_port}"),
+        ),
+        {},
+    )
+
+
+def wait_for_archive(children: Children, services: Services) -> None:
+    """Wait until Tiled answers and the proxy listens."""
+    children.wait_until(lambda: _answers(f"{services.tiled}/healthz"), "Tiled", START_S)
+    children.wait_until(
+        lambda: listens(services.in_port) and listens(services.out_port),
+        "the 0MQ proxy",
+        START_S,
+    )
+
+
+def start_daemon(children: Children, services: Services, profile: str) -> None:
+    """Start the daemon and wait until it is ready."""
+    children.start(
+        "daemon",
+        _python(
+            "xasnn_stream.cli.main",
+            *("run", profile),
+            *("--source", services.source),
+            *("--feed", services.feed),
+            *("--http", f"127.0.0.1:{services.http_port}"),
+            *("--results", services.tiled),
+            *("--reference", str(services.foil)),
+            *("--state", str(services.folder / "state")),
+        ),
+        {"XASNN_TILED_API_KEY": services.api_key},
+    )
+    children.wait_until(
+        lambda: _answers(f"{services.page}/readyz"), "the daemon", START_S
+    )
+
+
+def _tiled_config(folder: Path) -> dict[str, Any]:
+    tables = f"sqlite:///{folder / 'tables.db'}"
+    storage = [f"file://localhost{folder / 'data'}", tables]
+    catalog = {
+        "uri": f"sqlite:///{folder / 'catalog.db'}",
+        "init_if_not_exists": True,
+        "writable_storage": storage,
+    }
+    exporter = "bluesky_tiled_plugins.exporters:json_seq_exporter"
+    return {
+        "trees": [{"path": "/", "tree": "catalog", "args": catalog}],
+        "media_types": {"BlueskyRun": {"application/json-seq": exporter}},
+    }
+
+
+def _python(module: str, *arguments: str) -> Sequence[str]:
+    return [sys.executable, "-m", module, *arguments]
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=2.0).status_code == httpx.codes.OK
+    except httpx.HTTPError:
+        return False
