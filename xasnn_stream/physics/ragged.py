@@ -1,0 +1,59 @@
+"""Spectra of different lengths in one rectangular batch, and index rules on it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+def stack(
+    arrays: Sequence[NDArray[np.float64]], device: str = "cpu"
+) -> tuple[Tensor, Tensor]:
+    """Stack arrays of different lengths; return values and validity, `batch x points`.
+
+    Short rows are continued by their last value; validity says where data end.
+    """
+    lengths = torch.tensor([len(array) for array in arrays])
+    width = int(lengths.max()) if len(arrays) else 0
+    values = np.zeros((len(arrays), width))
+    for row, array in zip(values, arrays, strict=True):
+        row[: len(array)] = array
+        row[len(array) :] = array[-1] if len(array) else 0.0
+    valid = torch.arange(width).unsqueeze(0) < lengths.unsqueeze(1)
+    return torch.from_numpy(values).to(device), valid.to(device)
+
+
+def index_at_or_below(energy: Tensor, valid: Tensor, value: Tensor) -> Tensor:
+    """Return the last valid index with energy <= value, 0 if there is none, `batch`."""
+    below = (energy <= value.unsqueeze(-1)) & valid
+    return (below.sum(-1) - 1).clamp(min=0)
+
+
+def index_nearest(energy: Tensor, valid: Tensor, value: Tensor) -> Tensor:
+    """Return the valid index whose energy is nearest to value, `batch`."""
+    distance = (energy - value.unsqueeze(-1)).abs()
+    return distance.masked_fill(~valid, torch.inf).argmin(-1)
+
+
+def gather(values: Tensor, index: Tensor) -> Tensor:
+    """Take one value per row: `batch x points` at `batch` gives `batch`."""
+    return values.gather(-1, index.unsqueeze(-1)).squeeze(-1)
+
+
+def interpolate(at: Tensor, x: Tensor, y: Tensor, valid: Tensor) -> Tensor:
+    """Interpolate linearly row by row; NaN outside the measured range.
+
+    `at` is `batch x wanted`, `x` ascending and `y` `batch x points`.
+    """
+    x = x.masked_fill(~valid, torch.inf)
+    last = valid.sum(-1, keepdim=True) - 1
+    right = torch.searchsorted(x.contiguous(), at.contiguous(), right=True)
+    right = torch.minimum(right.clamp(min=1), last.clamp(min=1))
+    left = right - 1
+    x0, x1 = x.gather(-1, left), x.gather(-1, right)
+    y0, y1 = y.gather(-1, left), y.gather(-1, right)
+    result = y0 + (y1 - y0) * (at - x0) / (x1 - x0)
+    inside = (at >= x.gather(-1, torch.zeros_like(last))) & (at <= x.gather(-1, last))
+    return torch.where(inside, result, torch.nan)
