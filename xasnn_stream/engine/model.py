@@ -1,0 +1,116 @@
+"""A model is a folder that explains itself: read it, verify every hash, or refuse."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load
+from torch import Tensor
+
+from xasnn_stream.errors import ModelError
+from xasnn_stream.uncertainty.novelty import NoveltySpace
+
+SCHEMA = "xasnn.model/1"
+MANIFEST = "manifest.json"
+WEIGHTS = "ensemble.safetensors"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Model:
+    """A loaded model; tensors in float64 on one device.
+
+    `grid` (`bins`, eV) is relative to the position at which the foil's edge is put,
+    `edge_at` (eV on the library's axis). `quantiles` maps a level to `outputs`.
+    `tensors` holds the ensemble's parameters, standardization and novelty space.
+    """
+
+    name: str
+    sha256: str
+    manifest: dict[str, Any]
+    tensors: dict[str, Tensor]
+    grid: Tensor
+    quantiles: dict[float, Tensor]
+    device: str
+
+    @property
+    def element(self) -> str:
+        """Element the model was trained for."""
+        return self.manifest["element"]
+
+    @property
+    def edge(self) -> str:
+        """Edge the model was trained for."""
+        return self.manifest["edge"]
+
+    @property
+    def descriptors(self) -> list[str]:
+        """Names of the outputs, in order."""
+        return list(self.manifest["descriptors"])
+
+    @property
+    def parameters(self) -> dict[str, Tensor]:
+        """The ensemble's stacked parameters."""
+        prefix = "ensemble."
+        return {
+            name.removeprefix(prefix): tensor
+            for name, tensor in self.tensors.items()
+            if name.startswith(prefix)
+        }
+
+    @property
+    def novelty(self) -> NoveltySpace:
+        """The space novelty is measured in."""
+        return NoveltySpace(
+            *(self.tensors[f"novelty.{name}"] for name in ("mean", "vectors", "values"))
+        )
+
+
+def load_model(folder: str | Path, device: str = "cpu") -> Model:
+    """Read a model folder and verify it against its manifest.
+
+    Raises
+    ------
+    ModelError
+        If the folder lacks a file, a hash differs, or the manifest is of another kind.
+    """
+    folder = Path(folder)
+    try:
+        manifest_bytes = (folder / MANIFEST).read_bytes()
+        manifest = json.loads(manifest_bytes)
+        if manifest.get("schema") != SCHEMA:
+            raise ModelError(f"{folder / MANIFEST}: schema is not {SCHEMA}")
+        contents = {name: (folder / name).read_bytes() for name in manifest["files"]}
+        for name, expected in manifest["files"].items():
+            found = hashlib.sha256(contents[name]).hexdigest()
+            if found != expected:
+                raise ModelError(
+                    f"{folder / name} does not match the manifest (sha256 {found[:12]}…, "
+                    f"expected {expected[:12]}…); restore the file or train again"
+                )
+        tensors = {
+            name: tensor.to(device=device, dtype=torch.float64)
+            for name, tensor in load(contents[WEIGHTS]).items()
+        }
+        quantiles = {
+            float(level): torch.tensor(
+                [values[name] for name in manifest["descriptors"]],
+                dtype=torch.float64,
+                device=device,
+            )
+            for level, values in manifest["calibration"]["quantiles"].items()
+        }
+    except (OSError, KeyError, json.JSONDecodeError, SafetensorError) as error:
+        raise ModelError(f"{folder} is not a model folder: {error!r}") from error
+    return Model(
+        name=manifest["name"],
+        sha256=hashlib.sha256(manifest_bytes).hexdigest(),
+        manifest=manifest,
+        tensors=tensors,
+        grid=tensors["grid"],
+        quantiles=quantiles,
+        device=device,
+    )

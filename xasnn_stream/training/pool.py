@@ -1,0 +1,101 @@
+"""The training pool: spectra drawn once, and which member may see which of them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from xasnn_stream.library import Library
+from xasnn_stream.training.mixtures import (
+    REFERENCE_SCALE,
+    Structures,
+    draw,
+    labels,
+    particle_sites,
+    structures,
+)
+from xasnn_stream.training.nuisances import Stage, differences
+from xasnn_stream.training.recipe import Recipe
+
+_CHUNK = 2000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pool:
+    """Draws: `values` (`draws x bins`), `noise` (`draws`), `truth` (`draws x outputs`),
+    `allowed` (`draws x members`).
+    """
+
+    values: Tensor
+    noise: Tensor
+    truth: Tensor
+    allowed: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Who is in training, who is held out, and which fold each member never sees."""
+
+    training: tuple[str, ...]
+    held_out: tuple[str, ...]
+    folds: tuple[tuple[str, ...], ...]
+
+
+def split(library: Library, recipe: Recipe) -> Split:
+    """Split particles before anything is mixed.
+
+    Held-out particles take all their sites, except bulk, out of training. The folds
+    deal the remaining particles, ordered by cn1, in turn to the members.
+    """
+    banned = held_out_sites(library, recipe.held_out)
+    names = [
+        name
+        for name in library.complete(REFERENCE_SCALE)
+        if name not in recipe.held_out
+        and name not in recipe.duplicates
+        and particle_sites(library, name) - banned
+    ]
+    order = sorted(names, key=lambda name: len(library.particles[name]))
+    members = recipe.fit.members
+    folds = tuple(tuple(order[k::members]) for k in range(members))
+    return Split(tuple(names), recipe.held_out, folds)
+
+
+def held_out_sites(library: Library, names: Sequence[str]) -> set[str]:
+    """Return all sites of some particles, except bulk."""
+    return {site for name in names for site in particle_sites(library, name)}
+
+
+def training_structures(library: Library, recipe: Recipe, parts: Split) -> Structures:
+    """Return everything training may mix."""
+    banned = held_out_sites(library, recipe.held_out)
+    return structures(library, banned, parts.training)
+
+
+def draw_pool(
+    library: Library,
+    recipe: Recipe,
+    parts: Split,
+    on: Stage,
+    rng: torch.Generator,
+    progress: Callable[[float], None],
+) -> Pool:
+    """Draw the pool; a member may see a draw if none of its fold's sites is in it."""
+    kit = training_structures(library, recipe, parts)
+    fold_rows = torch.stack([_rows_of(library, fold) for fold in parts.folds], -1)
+    chunks: list[tuple[Tensor, ...]] = []
+    for start in range(0, recipe.fit.pool, _CHUNK):
+        count = min(_CHUNK, recipe.fit.pool - start)
+        weights = draw(kit, recipe.mixtures, count, rng)
+        drawn = differences(on, weights, recipe.nuisances, rng)
+        truth = labels(library, weights, recipe.descriptors)
+        seen = (weights != 0).to(torch.float32) @ fold_rows
+        chunks.append((drawn.values, drawn.noise[:, 0], truth, seen == 0))
+        progress((start + count) / recipe.fit.pool)
+    return Pool(*(torch.cat(column) for column in zip(*chunks, strict=True)))
+
+
+def _rows_of(library: Library, names: Sequence[str]) -> Tensor:
+    sites = held_out_sites(library, names)
+    return torch.tensor([float(site in sites) for site in library.site])

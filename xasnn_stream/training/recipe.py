@@ -1,0 +1,157 @@
+"""A recipe: everything that decides what a trained model will be, from one YAML file."""
+
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_origin
+
+import yaml
+
+from xasnn_stream.errors import UsageError
+
+SCHEMA = "xasnn.recipe/1"
+Range = tuple[float, float]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """The grid of the difference spectrum, eV relative to the foil's edge."""
+
+    start: float
+    stop: float
+    step: float
+
+
+@dataclass(frozen=True, slots=True)
+class Mixtures:
+    """How training structures are put together; shares are probabilities."""
+
+    max_sites: int
+    particles: float
+    pairs: float
+    scaled: float
+    bulk: float
+
+
+@dataclass(frozen=True, slots=True)
+class Nuisances:
+    """Ranges of everything that stands between a structure and its measured spectrum."""
+
+    stretch: Range
+    broadening: Range
+    amplitude: Range
+    shift: Range
+    edge_step: Range
+    slope_per_100ev: Range
+    delta_sigma2: Range
+    self_absorption: Range
+    noise: Range
+    foil_noise: Range
+
+
+@dataclass(frozen=True, slots=True)
+class NoveltyRecipe:
+    """Theory–experiment misfit of a foil and its correlation length; alarm level."""
+
+    foil_misfit_rms: float
+    length_ev: float
+    level: float
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """Sizes and optimization of the ensemble."""
+
+    pool: int
+    members: int
+    hidden: int
+    depth: int
+    steps: int
+    batch: int
+    learning_rate: float
+    weight_decay: float
+    beta: float
+    ridge: float
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationRecipe:
+    """Draws per left-out particle and the levels intervals are calibrated at."""
+
+    draws: int
+    levels: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """The whole recipe; `library` is resolved against the recipe's own folder."""
+
+    schema: str
+    name: str
+    library: Path
+    seed: int
+    input: Input
+    descriptors: tuple[str, ...]
+    held_out: tuple[str, ...]
+    duplicates: dict[str, str]
+    mixtures: Mixtures
+    nuisances: Nuisances
+    novelty: NoveltyRecipe
+    fit: Fit
+    calibration: CalibrationRecipe
+
+
+def read_recipe(path: str | Path) -> Recipe:
+    """Read a recipe.
+
+    Raises
+    ------
+    UsageError
+        If the file cannot be read, or listing every missing, unknown or mistyped key.
+    """
+    path = Path(path)
+    try:
+        data = yaml.safe_load(path.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise UsageError(f"{path} is not a readable recipe: {error}") from error
+    mistakes: list[str] = []
+    recipe = _build(Recipe, data, "", mistakes)
+    if isinstance(data, dict) and data.get("schema") != SCHEMA:
+        mistakes.append(f"schema: expected {SCHEMA}")
+    if mistakes:
+        raise UsageError(f"{path}: " + "; ".join(mistakes))
+    library = (path.parent / recipe.library).resolve()
+    values = {f.name: getattr(recipe, f.name) for f in fields(recipe)}
+    return Recipe(**(values | {"library": library}))
+
+
+def _build(kind: type[T], data: Any, where: str, mistakes: list[str]) -> T:
+    if not isinstance(data, dict):
+        mistakes.append(f"{where or 'recipe'}: expected a mapping")
+        return None  # type: ignore[return-value] - the caller raises
+    names = {field.name: field.type for field in fields(kind)}  # type: ignore[arg-type]
+    mistakes += [f"{where}{key}: unknown key" for key in data if key not in names]
+    mistakes += [f"{where}{key}: missing" for key in names if key not in data]
+    values = {
+        name: _convert(annotation, data[name], f"{where}{name}", mistakes)
+        for name, annotation in names.items()
+        if name in data
+    }
+    return kind(**values) if len(values) == len(names) else None  # type: ignore
+
+
+def _convert(annotation: Any, value: Any, where: str, mistakes: list[str]) -> Any:
+    if is_dataclass(annotation):
+        return _build(annotation, value, f"{where}.", mistakes)  # type: ignore[arg-type]
+    origin = get_origin(annotation)
+    try:
+        if origin is tuple:
+            items = get_args(annotation)
+            kinds = [items[0]] * len(value) if items[-1] is Ellipsis else items
+            return tuple(kind(item) for kind, item in zip(kinds, value, strict=True))
+        if isinstance(origin, type) and issubclass(origin, dict):
+            return dict(value)
+        return annotation(value)
+    except (TypeError, ValueError) as error:
+        mistakes.append(f"{where}: {error}")
+        return None

@@ -1,0 +1,64 @@
+"""The three parts of a standard deviation.
+
+model
+    Spread of the ensemble members: what another training would have said (epistemic).
+noise
+    Counting noise of this scan and its foil, and the error of the edge step it causes,
+    propagated through the ensemble's mean to first order.
+ambiguity
+    What remains at zero noise: different structures or nuisances, same spectrum. It is
+    the heteroscedastic head evaluated at noise zero; at the true noise it would count
+    the noise a second time.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Parts:
+    """Value and standard deviations, each `batch x outputs`, in the descriptors' units."""
+
+    value: Tensor
+    model: Tensor
+    noise: Tensor
+    ambiguity: Tensor
+
+    @property
+    def std(self) -> Tensor:
+        """Root of the sum of squares of the parts."""
+        return (self.model**2 + self.noise**2 + self.ambiguity**2).sqrt()
+
+
+def propagate(
+    mean: Callable[[Tensor], Tensor],
+    difference: Tensor,
+    noise: Tensor,
+    directions: Tensor,
+) -> Tensor:
+    """Propagate input errors through a function to first order, `batch x outputs`.
+
+    Parameters
+    ----------
+    mean
+        Maps `batch x bins` to `batch x outputs`, each row by itself.
+    noise
+        Independent standard deviation of each bin, `batch x bins`.
+    directions
+        Fully correlated errors as one-standard-deviation curves,
+        `batch x errors x bins`: a wrong edge step moves every bin together.
+    """
+    difference = difference.detach().requires_grad_(True)
+    with torch.enable_grad():
+        outputs = mean(difference)
+        rows = [
+            torch.autograd.grad(column.sum(), difference, retain_graph=True)[0]
+            for column in outputs.unbind(-1)
+        ]
+    jacobian = torch.stack(rows, 1)
+    white = (jacobian * noise.unsqueeze(1)).square().sum(-1)
+    together = (jacobian @ directions.transpose(1, 2)).square().sum(-1)
+    return (white + together).sqrt()

@@ -1,0 +1,50 @@
+"""How unlike the training domain a difference spectrum is: one score.
+
+Theory is not experiment: differences of measured particles carry structure that no
+computed particle has, and a score calibrated on theory alone rejects every real sample.
+The distance is therefore measured with the covariance of theory *plus* that of the
+theory–experiment misfit, a smooth random curve, plus counting noise:
+
+    score² = (d - m)ᵀ (Σ_theory + Σ_misfit + σ² 1)⁻¹ (d - m) / bins
+
+With the eigenvectors of the first two the noise of each spectrum enters exactly.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NoveltySpace:
+    """Mean (`bins`), eigenvectors (`bins x bins`, columns) and eigenvalues (`bins`)."""
+
+    mean: Tensor
+    vectors: Tensor
+    values: Tensor
+
+
+def fit_novelty(theory: Tensor, misfit: Tensor) -> NoveltySpace:
+    """Build the space from theory draws, `draws x bins`, and a misfit covariance."""
+    mean = theory.mean(0)
+    centred = theory - mean
+    covariance = centred.T @ centred / theory.shape[0] + misfit
+    values, vectors = torch.linalg.eigh(covariance)
+    return NoveltySpace(mean, vectors, values.clamp(min=0))
+
+
+def misfit_covariance(x: Tensor, rms: float, length_ev: float) -> Tensor:
+    """Return rms² exp(-(x - x')² / 2 length²), `bins x bins`; x and length in eV."""
+    distance = (x.unsqueeze(-1) - x) / length_ev
+    return rms**2 * torch.exp(-0.5 * distance.square())
+
+
+def novelty_score(space: NoveltySpace, difference: Tensor, noise: Tensor) -> Tensor:
+    """Return the score of each spectrum, `batch`.
+
+    `difference` is `batch x bins`, `noise` (`batch`) its standard deviation per bin.
+    """
+    coordinate = (difference - space.mean) @ space.vectors
+    variance = space.values + noise.square().unsqueeze(-1)
+    return (coordinate.square() / variance.clamp(min=1e-12)).mean(-1).sqrt()
