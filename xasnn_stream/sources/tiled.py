@@ -76,19 +76,26 @@ class TiledSource:
         self._client.context.close()
 
     def _next_run(self) -> None:
+        """Fetch the documents of the next run; a run that cannot be read is counted."""
         import httpx
 
         try:
             run = next(self._runs, None)
-            if run is None:
-                self._exhausted = True
-                self._intake.connected(False)
-            else:
-                self._documents = iter([(n, dict(d)) for n, d in run.documents()])
         except httpx.HTTPError as error:
-            no_exporter = "406" in str(error)
-            text = _NO_EXPORTER if no_exporter else str(error)
-            raise SourceError(f"{self.address}: {text}") from error
+            raise SourceError(f"{self.address}: {error}") from error
+        if run is None:
+            self._exhausted = True
+            self._intake.connected(False)
+            return
+        try:
+            self._documents = iter([(name, dict(doc)) for name, doc in run.documents()])
+        except httpx.HTTPStatusError as error:
+            status = error.response.status_code
+            if status == httpx.codes.NOT_ACCEPTABLE:
+                raise SourceError(f"{self.address}: {_NO_EXPORTER}") from error
+            self._intake.reject("body", f"run {run.metadata['start']['uid']}: {error}")
+        except httpx.HTTPError as error:
+            raise SourceError(f"{self.address}: {error}") from error
 
     def _selected(self) -> Iterator[Any]:
         """Yield the runs selected; a run being written is left to live sources."""
@@ -128,13 +135,13 @@ def _open(server: str, folder: str) -> tuple[Any, Any]:
 
     try:
         root = from_uri(server, api_key=os.environ.get(API_KEY))
-    except (httpx.HTTPError, OSError, ValueError) as error:
+        try:
+            return root, root[folder] if folder else root
+        except KeyError:
+            root.context.close()
+            raise SourceError(f"the Tiled server {server} has no {folder!r}") from None
+    except (httpx.HTTPError, ValueError) as error:
         raise SourceError(
             f"cannot open the Tiled server {server}: {error}; "
             f"is it running, and is {API_KEY} its key?"
         ) from error
-    try:
-        return root, root[folder] if folder else root
-    except KeyError:
-        root.context.close()
-        raise SourceError(f"the Tiled server {server} has no {folder!r}") from None

@@ -2,6 +2,7 @@ import json
 import math
 import os
 import threading
+from types import SimpleNamespace
 
 from xasnn_stream.sources import jsonlines
 from xasnn_stream.sources.open import open_source
@@ -104,3 +105,16 @@ def test_only_the_runs_selected_are_read(tmp_path):
     assert starts(Selection(until=20.0)) == ["a", "b"]
     assert starts(Selection(since=15, until=25)) == ["b"]
     assert starts(Selection(wanted=lambda start: start["uid"] != "b")) == ["a", "c"]
+
+
+def test_a_dash_is_standard_input(monkeypatch):
+    reading, writing = os.pipe()
+    stdin = SimpleNamespace(fileno=lambda: reading)
+    monkeypatch.setattr("xasnn_stream.sources.jsonlines.sys.stdin", stdin)
+    os.write(writing, b'["start", {"uid": "a"}]\n')
+    os.close(writing)
+
+    documents, _ = received("-")
+
+    assert documents == [("start", {"uid": "a"})]
+    os.close(reading)

@@ -71,13 +71,32 @@ def test_a_run_still_being_written_is_left_out(serve):
     source.close()
 
 
-def test_a_server_without_the_exporter_is_told_what_to_configure(serve):
-    request = httpx.Request("GET", "http://localhost")
-    refused = httpx.HTTPStatusError(
-        "406: None of the media types", request=request, response=httpx.Response(406)
+def answer(status):
+    return httpx.HTTPStatusError(
+        f"status {status}",
+        request=httpx.Request("GET", "http://localhost"),
+        response=httpx.Response(status),
     )
-    source = serve(Folder(Run("a", failing=refused)))()
+
+
+def test_a_server_without_the_exporter_is_told_what_to_configure(serve):
+    source = serve(Folder(Run("a", failing=answer(406))))()
 
     with pytest.raises(SourceError, match="json_seq_exporter"):
+        source.receive(1)
+    source.close()
+
+
+def test_a_run_the_server_cannot_give_is_counted_and_the_others_follow(serve):
+    source = serve(Folder(Run("broken", failing=answer(500)), Run("fine")))()
+
+    assert source.receive(1).doc["uid"] == "fine"
+    source.close()
+
+
+def test_a_server_that_goes_away_ends_the_source(serve):
+    source = serve(Folder(Run("a", failing=httpx.ReadError("gone"))))()
+
+    with pytest.raises(SourceError, match="gone"):
         source.receive(1)
     source.close()
