@@ -10,7 +10,7 @@ from bluesky.run_engine import RunEngine
 from xasnn_stream.errors import XasnnError
 from xasnn_stream.library import read_library
 from xasnn_stream.simulation.beamline import Beamline, seeded
-from xasnn_stream.simulation.experiment import experiment
+from xasnn_stream.simulation.experiment import experiment, run_plan
 from xasnn_stream.simulation.foil import measure_foil
 from xasnn_stream.simulation.plans import Plan
 from xasnn_stream.simulation.playback import playback, read_recording
@@ -23,10 +23,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with experiment(publish=options.publish, record=options.record) as engine:
             for plan in options.plans(options, engine):
-                engine(plan)
+                run_plan(engine, plan)
     except XasnnError as error:
         print(error, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 

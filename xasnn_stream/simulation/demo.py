@@ -11,14 +11,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from bluesky.utils import RunEngineInterrupted
-
 from xasnn_stream.client import results, subscribe
 from xasnn_stream.errors import SourceError
 from xasnn_stream.library import read_library
 from xasnn_stream.profile import load_profile, shipped_folder
 from xasnn_stream.simulation.beamline import Beamline, Draws, seeded
-from xasnn_stream.simulation.experiment import experiment
+from xasnn_stream.simulation.experiment import experiment, run_plan
 from xasnn_stream.simulation.foil import measure_foil
 from xasnn_stream.simulation.processes import Children, ProcessError
 from xasnn_stream.simulation.scoring import Sighting, Summary, summarize
@@ -143,10 +141,7 @@ def _measure(
         engine.subscribe(audience.documents)
         for chapter in series.chapters:
             children.check()
-            try:
-                engine(series.beamline.sweep(chapter))
-            except RunEngineInterrupted as error:
-                raise KeyboardInterrupt from error
+            run_plan(engine, series.beamline.sweep(chapter))
 
 
 @contextmanager

@@ -1,5 +1,7 @@
 """A RunEngine whose documents go where a beamline's go: a 0MQ proxy, Tiled, a file."""
 
+import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -8,7 +10,9 @@ from typing import Any, BinaryIO
 
 from bluesky.callbacks.zmq import Publisher
 from bluesky.run_engine import RunEngine
+from bluesky.utils import RequestAbort
 
+from xasnn_stream.simulation.plans import Plan
 from xasnn_stream.sources.codec import encode_document, encode_line
 
 CONNECTING_S = 0.5
@@ -57,7 +61,7 @@ def experiment(
     record
         A file to which documents are appended as JSON lines.
     """
-    # Bluesky would answer Ctrl-C by pausing the plan for a person to resume.
+    # Without Bluesky's own answer to Ctrl-C: a pause, for a person to resume.
     engine = RunEngine({}, context_managers=[])
     with ExitStack() as stack:
         if publish:
@@ -74,3 +78,37 @@ def experiment(
 
             engine.subscribe(TiledWriter(raw))
         yield engine
+
+
+def run_plan(engine: RunEngine, plan: Plan) -> None:
+    """Run a plan; Ctrl-C or SIGTERM ends its run in order, then KeyboardInterrupt.
+
+    The interrupted run gets its stop document, `exit_status` abort. Only the main
+    thread may call this, for it alone hears signals.
+    """
+    stopping = threading.Event()
+    before = {
+        number: signal.signal(number, lambda *_: stopping.set())
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        engine(_until(stopping, plan))
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if stopping.is_set():
+        raise KeyboardInterrupt
+
+
+def _until(stopping: threading.Event, plan: Plan) -> Plan:
+    """Pass a plan's messages on; once `stopping` is set, abort the plan."""
+    try:
+        message = next(plan)
+        while not stopping.is_set():
+            message = plan.send((yield message))
+        message = plan.throw(RequestAbort())
+        while True:
+            message = plan.send((yield message))
+    except (StopIteration, RequestAbort):
+        # The plan has cleaned up after itself; to the engine all went well.
+        return

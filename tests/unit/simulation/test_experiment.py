@@ -1,4 +1,6 @@
 import json
+import os
+import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -6,7 +8,8 @@ import pytest
 import zmq
 
 from xasnn_stream.simulation.command import main
-from xasnn_stream.simulation.experiment import MsgpackPublisher
+from xasnn_stream.simulation.experiment import MsgpackPublisher, experiment, run_plan
+from xasnn_stream.simulation.playback import playback, read_recording
 from xasnn_stream.sources.codec import decode_frame
 
 
@@ -98,3 +101,25 @@ def test_the_series_is_published_from_the_command_line(tmp_path, library_path):
 def test_a_mistake_is_one_sentence_and_exit_code_2(tmp_path, capsys):
     assert main(["playback", str(tmp_path / "absent.csv")]) == 2
     assert "absent.csv cannot be played back" in capsys.readouterr().err
+
+
+def test_ctrl_c_ends_the_run_in_order(measured):
+    documents = []
+
+    def interrupt_at_the_fifth(name, document):
+        documents.append((name, document))
+        if len(documents) == 7:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    handler = signal.getsignal(signal.SIGINT)
+    plan = playback(read_recording(measured))
+    with experiment() as engine:
+        engine.subscribe(interrupt_at_the_fifth)
+        with pytest.raises(KeyboardInterrupt):
+            run_plan(engine, plan)
+    names = [name for name, _ in documents]
+
+    assert names[-1] == "stop"
+    assert documents[-1][1]["exit_status"] == "abort"
+    assert 5 <= names.count("event") < 12
+    assert signal.getsignal(signal.SIGINT) is handler
