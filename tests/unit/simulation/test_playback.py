@@ -1,4 +1,5 @@
 import gzip
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -102,3 +103,17 @@ def test_a_file_without_an_element_needs_one(tmp_path):
 
     with pytest.raises(UsageError, match="no element and edge"):
         playback(read_recording(path))
+
+
+@pytest.mark.measured
+def test_a_measured_foil_played_as_the_sample_keeps_its_mu(measure):
+    path = Path(__file__).parents[4] / "shared/xas-data/spectra/BMM_Pt-L3-PtRu.csv"
+    if not path.exists():
+        pytest.skip("no measured spectra beside the checkout")
+    mu_ref = np.loadtxt(path, delimiter=",")[:, 5]
+    columns = _columns(
+        measure(playback(read_recording(path, {"i0": "it", "it": "ir"})))
+    )
+
+    # The file states mu_ref to eight digits.
+    assert np.log(columns["i0"] / columns["it"]) == pytest.approx(mu_ref, abs=1e-6)
