@@ -21,6 +21,9 @@ from numpy.typing import NDArray
 from xasnn_stream.errors import UsageError
 from xasnn_stream.estimate import Estimate
 
+LOG_NAME = "results.sqlite"
+"""Name of the log in a state folder."""
+
 # synchronous=FULL: with NORMAL a power cut may undo the last commits after their rows
 # were delivered, and the same seq would later name another result. One commit serves a
 # whole micro-batch, so the price is one fsync per batch.

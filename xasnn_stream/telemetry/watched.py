@@ -4,6 +4,8 @@ import logging
 import threading
 from collections.abc import Callable
 
+from xasnn_stream.errors import XasnnError
+
 logger = logging.getLogger(__name__)
 
 Failed = Callable[[str, BaseException], None]
@@ -19,7 +21,9 @@ def start_thread(
         try:
             target()
         except BaseException as error:  # whatever ends the thread must be heard of
-            logger.critical("thread xasnn-%s died", name, exc_info=error)
+            expected = isinstance(error, XasnnError)
+            trace = None if expected else error
+            logger.critical("thread xasnn-%s died: %s", name, error, exc_info=trace)
             failed(name, error)
 
     thread = threading.Thread(target=watched, name=f"xasnn-{name}", daemon=True)

@@ -1,0 +1,104 @@
+"""`xasnn-stream run`: the daemon."""
+
+import argparse
+import os
+from pathlib import Path
+
+FEED = "tcp://127.0.0.1:5578"
+HTTP = "127.0.0.1:8765"
+NONE = "none"
+
+
+def register(subparsers: argparse._SubParsersAction) -> None:
+    """Add the command's parser."""
+    parser = subparsers.add_parser("run", help="the daemon: live documents and results")
+    parser.add_argument(
+        "profiles",
+        nargs="+",
+        metavar="PROFILE",
+        help="names in profiles/ or paths; the first that matches a run takes it",
+    )
+    parser.add_argument(
+        "--source",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="where documents come from: zmq://host:port, tiled+http://host:port/path, "
+        "a JSON-lines file or -; may be given several times",
+    )
+    parser.add_argument(
+        "--feed", default=FEED, help=f"address of the feed, or none (default {FEED})"
+    )
+    parser.add_argument(
+        "--http", default=HTTP, help=f"address of the page, or none (default {HTTP})"
+    )
+    add_result_arguments(parser)
+    parser.add_argument(
+        "--backfill",
+        metavar="URL",
+        help="where stored runs are; those without a result are read again at start",
+    )
+    parser.add_argument(
+        "--state",
+        type=Path,
+        default=_state_folder(),
+        metavar="DIR",
+        help="folder of the result log (default %(default)s)",
+    )
+    parser.add_argument("--log-format", choices=("text", "json"), default="text")
+    parser.set_defaults(run=run)
+
+
+def add_result_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what `run` and `replay` have in common."""
+    parser.add_argument(
+        "--results",
+        metavar="URL",
+        help="Tiled server for results, http://host:port[/path]; its key is read from "
+        "XASNN_TILED_API_KEY",
+    )
+    parser.add_argument(
+        "--reference",
+        metavar="FILE",
+        help="foil of this beamtime: columns energy and mu (or i0 and it); FILE#column "
+        "chooses the column",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change a key of the profiles; may be given several times",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the daemon until it is told to stop."""
+    from xasnn_stream.telemetry.logging import set_up_logging
+
+    set_up_logging(arguments.log_format)
+    from xasnn_stream.daemon import Deployment, serve
+    from xasnn_stream.profile import parse_overrides
+
+    return serve(
+        Deployment(
+            profiles=arguments.profiles,
+            overrides=parse_overrides(arguments.set),
+            sources=arguments.source,
+            feed=_unless_none(arguments.feed),
+            http=_unless_none(arguments.http),
+            results=arguments.results,
+            backfill=arguments.backfill,
+            reference=arguments.reference,
+            state=arguments.state,
+        )
+    )
+
+
+def _unless_none(address: str) -> str | None:
+    return None if address == NONE else address
+
+
+def _state_folder() -> Path:
+    home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(home) / "xasnn-stream"

@@ -1,0 +1,34 @@
+"""Opens the sinks a deployment names."""
+
+from collections.abc import Mapping, Sequence
+from urllib.parse import urlsplit
+
+from xasnn_stream.errors import UsageError
+from xasnn_stream.sinks.follow import Sink
+
+
+def open_sinks(
+    feed: str | None, results: str | None, descriptors: Mapping[str, Sequence[str]]
+) -> list[Sink]:
+    """Return the sinks for a feed address and a Tiled URL, each if given.
+
+    `descriptors` names per model what it estimates. UsageError says what is wrong with
+    an address; a Tiled server that is not there yet is waited for.
+    """
+    if results is not None:
+        url = urlsplit(results.removeprefix("tiled+"))
+        if url.scheme not in ("http", "https") or not url.hostname or url.username:
+            raise UsageError(
+                f"--results {results} is not http://host:port[/path]; a key belongs in "
+                "XASNN_TILED_API_KEY"
+            )
+    sinks: list[Sink] = []
+    if feed is not None:
+        from xasnn_stream.sinks.feed import FeedSink
+
+        sinks.append(FeedSink(feed))
+    if results is not None:
+        from xasnn_stream.sinks.tiled import TiledSink
+
+        sinks.append(TiledSink(results, descriptors))
+    return sinks

@@ -1,0 +1,60 @@
+"""Serves the HTTP interface from a thread of its own, `xasnn-http`."""
+
+import socket
+from functools import partial
+
+import uvicorn
+from starlette.applications import Starlette
+
+from xasnn_stream.errors import UsageError
+from xasnn_stream.telemetry.watched import Failed, join_thread, start_thread
+
+CLOSE_S = 2
+
+
+class WebServer:
+    """Serves `app` at `address` (`host:port`; port 0 takes a free one).
+
+    Raises
+    ------
+    UsageError
+        If the address is malformed or in use.
+    """
+
+    def __init__(self, app: Starlette, address: str, failed: Failed) -> None:
+        listener = _listen(address)
+        host, port = listener.getsockname()[:2]
+        self.url = f"http://{host}:{port}"
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            timeout_graceful_shutdown=CLOSE_S,
+        )
+        self._server = uvicorn.Server(config)
+        self._listener = listener
+        serve = partial(self._server.run, sockets=[listener])
+        self._thread = start_thread("http", serve, failed)
+
+    def stop(self, timeout_s: float) -> bool:
+        """Finish what is being answered and free the address."""
+        self._server.should_exit = True
+        ended = join_thread(self._thread, timeout_s)
+        self._listener.close()
+        return ended
+
+
+def _listen(address: str) -> socket.socket:
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal():
+        raise UsageError(f"--http {address} is not host:port, as in 127.0.0.1:8765")
+    try:
+        listener = socket.create_server((host.strip("[]"), int(port)))
+    except (OSError, OverflowError) as error:
+        raise UsageError(
+            f"cannot serve HTTP on {address}: {error}; name another address with --http"
+        ) from error
+    # The event loop takes it over and never blocks on it.
+    listener.setblocking(False)
+    return listener
