@@ -10,6 +10,7 @@ from xasnn_stream.errors import UsageError
 from xasnn_stream.telemetry.watched import Failed, join_thread, start_thread
 
 CLOSE_S = 2
+HIGHEST_PORT = 65535
 
 
 class WebServer:
@@ -47,11 +48,11 @@ class WebServer:
 
 def _listen(address: str) -> socket.socket:
     host, _, port = address.rpartition(":")
-    if not host or not port.isdecimal():
+    if not host or not port.isdecimal() or int(port) > HIGHEST_PORT:
         raise UsageError(f"--http {address} is not host:port, as in 127.0.0.1:8765")
     try:
         listener = socket.create_server((host.strip("[]"), int(port)))
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise UsageError(
             f"cannot serve HTTP on {address}: {error}; name another address with --http"
         ) from error

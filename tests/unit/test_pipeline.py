@@ -1,0 +1,291 @@
+import queue
+import threading
+import time
+
+import pytest
+
+from xasnn_stream.assembly.assembler import Assembler
+from xasnn_stream.pipeline import Limits, Pipeline
+from xasnn_stream.profile import load_profile
+from xasnn_stream.results import ResultLog
+from xasnn_stream.sources.document import Document
+from xasnn_stream.telemetry.counters import Counters
+
+POINTS = 5
+
+
+def run_documents(uid, plan="xas_step_scan", events=POINTS):
+    yield (
+        "start",
+        {
+            "uid": uid,
+            "time": 1.0,
+            "plan_name": plan,
+            "element": "Pt",
+            "edge": "L3",
+            "num_points": POINTS,
+        },
+    )
+    keys = ("mono_energy", "i0", "it", "ir")
+    yield (
+        "descriptor",
+        {
+            "uid": f"{uid}-d",
+            "run_start": uid,
+            "name": "primary",
+            "data_keys": {k: {"dtype": "number", "shape": []} for k in keys},
+        },
+    )
+    for n in range(events):
+        data = {"mono_energy": 11500.0 + n, "i0": 1e6, "it": 5e5, "ir": 2e5}
+        yield (
+            "event",
+            {"descriptor": f"{uid}-d", "seq_num": n + 1, "time": 2.0 + n, "data": data},
+        )
+    yield (
+        "stop",
+        {"uid": f"{uid}-s", "run_start": uid, "num_events": {"primary": POINTS}},
+    )
+
+
+class Recorded:
+    """A source that holds documents; live ones do not end by themselves."""
+
+    def __init__(self, documents, *, can_wait=True, address="test"):
+        self.address = address
+        self.can_wait = can_wait
+        self.connected = False
+        self.closed = threading.Event()
+        self._documents = queue.SimpleQueue()
+        for document in documents:
+            self._documents.put(document)
+
+    @property
+    def exhausted(self):
+        return self.can_wait and self._documents.empty()
+
+    def receive(self, timeout_s):
+        self.connected = True
+        try:
+            name, doc = self._documents.get(timeout=timeout_s)
+        except queue.Empty:
+            return None
+        return Document(name, doc, time.monotonic())
+
+    def close(self):
+        self.closed.set()
+
+
+class Engine:
+    """Estimates what the test says; remembers the sizes of its batches."""
+
+    device = "cpu"
+
+    def __init__(self, make_estimate):
+        self._make = make_estimate
+        self.batches = []
+        self.open = threading.Event()
+        self.open.set()
+
+    def estimate(self, spectra):
+        assert self.open.wait(20)
+        self.batches.append(len(spectra))
+        return [
+            self._make(s.run.uid, complete=s.run.complete, rejected=bool(s.problem))
+            for s in spectra
+        ]
+
+
+@pytest.fixture
+def log(tmp_path):
+    log = ResultLog(tmp_path / "results.sqlite")
+    yield log
+    log.close()
+
+
+@pytest.fixture
+def engine(make_estimate):
+    return Engine(make_estimate)
+
+
+@pytest.fixture
+def pipeline_of(log, engine):
+    """A function that starts a pipeline; it is stopped after the test."""
+    started = []
+
+    def start(*sources, limits=None, engine=engine):
+        counters = Counters()
+        deaths = []
+        pipeline = Pipeline(
+            sources,
+            Assembler([load_profile("sim-step").assembly], counters),
+            {"sim-step": engine},
+            log,
+            counters,
+            lambda *death: deaths.append(death),
+            limits or Limits(),
+        )
+        pipeline.start()
+        started.append(pipeline)
+        return pipeline, counters, deaths
+
+    yield start
+    for pipeline in started:
+        pipeline.stop(10)
+
+
+def uids(log):
+    return [d.estimate["run"]["uid"] for d in log.read(0, 10_000)]
+
+
+def test_every_matched_run_has_one_result_and_is_counted(pipeline_of, log):
+    runs = [run_documents(f"run-{n}") for n in range(20)]
+    ignored = run_documents("other", plan="count")
+    pipeline, counters, deaths = pipeline_of(
+        Recorded(d for documents in (*runs, ignored) for d in documents)
+    )
+    assert pipeline.finished.wait(20)
+    assert uids(log) == [f"run-{n}" for n in range(20)]
+    assert counters.value("estimates_total", verdict="ok") == 20
+    assert counters.value("runs_ignored_total") == 1
+    assert counters.value("documents_missed_total") == 0
+    assert not deaths
+
+
+def test_latency_counts_from_the_last_document(pipeline_of, log, engine):
+    engine.open.clear()
+    pipeline, _, _ = pipeline_of(Recorded(run_documents("run")))
+    time.sleep(0.3)
+    engine.open.set()
+    assert pipeline.finished.wait(20)
+    (delivery,) = log.read(0, 10)
+    assert 0.25 < delivery.latency_s < 10
+
+
+def test_sweeps_that_wait_share_a_batch_within_its_limit(pipeline_of, log, engine):
+    engine.open.clear()
+    documents = [d for n in range(10) for d in run_documents(f"run-{n}")]
+    pipeline, _, _ = pipeline_of(
+        Recorded(documents), limits=Limits(max_batch=4, max_wait_s=10.0)
+    )
+    engine.open.set()
+    assert pipeline.finished.wait(20)
+    assert engine.batches == [4, 4, 2]
+    assert len(uids(log)) == 10
+
+
+def test_a_lone_sweep_does_not_wait_for_company(pipeline_of, log):
+    source = Recorded(run_documents("lone"), can_wait=False)
+    pipeline_of(source, limits=Limits(max_batch=64, max_wait_s=0.02))
+    assert log.wait(0, 5)
+    assert log.read(0, 1)[0].latency_s < 2
+
+
+def test_a_source_that_can_wait_loses_nothing_when_the_engine_is_slow(
+    pipeline_of, log, engine
+):
+    engine.open.clear()
+    documents = [d for n in range(40) for d in run_documents(f"run-{n}")]
+    pipeline, counters, _ = pipeline_of(
+        Recorded(documents), limits=Limits(document_queue=8, batch_queue=1, max_batch=1)
+    )
+    time.sleep(0.3)
+    engine.open.set()
+    assert pipeline.finished.wait(30)
+    assert len(uids(log)) == 40
+    assert counters.value("documents_missed_total") == 0
+
+
+def test_a_live_source_discards_counts_and_the_run_is_marked_incomplete(
+    pipeline_of, log, engine
+):
+    engine.open.clear()
+    source = Recorded([], can_wait=False)
+    limits = Limits(document_queue=30, batch_queue=1, max_batch=1, max_wait_s=0.0)
+    pipeline, counters, _ = pipeline_of(source, limits=limits)
+    for n in range(60):
+        for document in run_documents(f"run-{n}"):
+            source._documents.put(document)
+    deadline = time.monotonic() + 10
+    while not source._documents.empty() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    engine.open.set()
+    time.sleep(0.3)
+    for document in run_documents("last"):
+        source._documents.put(document)
+    deadline = time.monotonic() + 10
+    while "last" not in uids(log) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    missed = counters.value("documents_missed_total", source="test")
+    assert missed > 0
+    assert pipeline.stop(10)
+    complete = {
+        d.estimate["run"]["uid"]: d.estimate["run"]["complete"]
+        for d in log.read(0, 1000)
+    }
+    assert complete["last"]
+    assert False in complete.values(), "the run that was cut has a result that says so"
+
+
+def test_stopping_closes_the_source_and_keeps_what_was_received(pipeline_of, log):
+    source = Recorded([*run_documents("whole")], can_wait=False)
+    for document in list(run_documents("open"))[:-1]:
+        source._documents.put(document)
+    pipeline, _, _ = pipeline_of(source)
+    assert log.wait(0, 5)
+    deadline = time.monotonic() + 5
+    while not source._documents.empty() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert pipeline.stop(10)
+    assert source.closed.is_set()
+    results = {d.estimate["run"]["uid"]: d for d in log.read(0, 10)}
+    assert results["whole"].estimate["run"]["complete"]
+    assert not results["open"].estimate["run"]["complete"]
+
+
+def test_a_live_source_is_waited_for_until_its_handshake_settled(pipeline_of):
+    source = Recorded([], can_wait=False)
+    source.receive = lambda timeout_s: time.sleep(timeout_s)
+    pipeline, _, _ = pipeline_of(source, Recorded([], address="file"))
+    assert pipeline.waits_for() == ["test is not connected"]
+    source.connected = True
+    deadline = time.monotonic() + 5
+    while "moment" not in str(pipeline.waits_for()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert pipeline.waits_for() == ["test was connected a moment ago"]
+    time.sleep(0.6)
+    assert pipeline.waits_for() == []
+
+
+@pytest.mark.parametrize("broken", ["engine", "source"])
+def test_a_thread_that_dies_is_reported_and_nothing_hangs(
+    pipeline_of, engine, broken, caplog
+):
+    source = Recorded(d for n in range(50) for d in run_documents(f"run-{n}"))
+    if broken == "engine":
+        engine.estimate = lambda spectra: 1 / 0
+    else:
+        source.receive = lambda timeout_s: 1 / 0
+    pipeline, _, deaths = pipeline_of(source, limits=Limits(document_queue=4))
+    deadline = time.monotonic() + 10
+    while not deaths and time.monotonic() < deadline:
+        time.sleep(0.01)
+    ((thread, error),) = deaths
+    assert thread.startswith(broken)
+    assert isinstance(error, ZeroDivisionError)
+    assert "died" in caplog.text
+    assert pipeline.stop(10)
+    assert not pipeline.finished.is_set()
+
+
+def test_an_engine_that_answers_too_little_is_a_death_not_a_mix_up(
+    pipeline_of, engine, log
+):
+    honest = engine.estimate
+    engine.estimate = lambda spectra: honest(spectra)[1:]
+    _, _, deaths = pipeline_of(Recorded(run_documents("run")))
+    deadline = time.monotonic() + 10
+    while not deaths and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert deaths
+    assert log.newest == 0
