@@ -23,6 +23,14 @@ SHELL_BULK_CN = (12.0, 6.0, 24.0, 12.0)
 
 PARTICLES_FILE = "particles.json"
 
+_SHAPES = {
+    "ico": "icosahedral",
+    "hcp": "hcp",
+    "deca": "decahedral",
+    "mdeca": "decahedral",
+}
+_FCC = "fcc"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Library:
@@ -64,6 +72,15 @@ class Library:
             for name, sites in self.particles.items()
             if all(site in present for site, _ in sites)
         )
+
+
+def shape_class(particle: str) -> str:
+    """Return the lattice a particle is cut from, by its name.
+
+    >>> shape_class("ico55"), shape_class("to38")
+    ('icosahedral', 'fcc')
+    """
+    return _SHAPES.get(particle.split("_")[0].rstrip("0123456789"), _FCC)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -166,8 +183,8 @@ def read_library(path: str | Path) -> Library:
         )
     except (OSError, KeyError, ValueError) as error:
         raise LibraryError(
-            f"{path} is not a training library: {error!r}; expected <Element>_<edge>.npz "
-            f"with {PARTICLES_FILE} beside it"
+            f"{path} is not a training library: {error!r}; expected "
+            f"<Element>_<edge>.npz with {PARTICLES_FILE} beside it"
         ) from error
 
 

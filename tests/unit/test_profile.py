@@ -13,7 +13,6 @@ from xasnn_stream.profile import (
     check_profile,
     load_profile,
     parse_overrides,
-    shipped_folder,
 )
 from xasnn_stream.profile.model import (
     GridModel,
@@ -21,6 +20,7 @@ from xasnn_stream.profile.model import (
     ProfileModel,
     QualityModel,
 )
+from xasnn_stream.shipped import shipped_folder
 
 SMALL = {
     "match": [{"key": "plan_name", "equals": "xas"}],

@@ -20,7 +20,7 @@ from xasnn_stream.errors import (
     XasnnError,
 )
 
-COMMANDS = ("demo", "run", "replay", "check")
+COMMANDS = ("demo", "run", "replay", "train", "evaluate", "check")
 """Modules of this package, in the order `--help` shows them."""
 
 FAILED = 1

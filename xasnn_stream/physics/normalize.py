@@ -1,9 +1,9 @@
 """Pre-edge subtraction, normalization and flattening, batched.
 
-The formulas and automatic ranges are those of larch's `pre_edge` (M. Newville, J. Phys.:
-Conf. Ser. 430, 012007 (2013)): a line through μ(E)·E^nvict below the edge, a polynomial
-through μ minus that line above it; the edge step is their distance at e0, and flattening
-removes the polynomial's curvature above e0.
+The formulas and automatic ranges are those of larch's `pre_edge` (M. Newville, J.
+Phys.: Conf. Ser. 430, 012007 (2013)): a line through μ(E)·E^nvict below the edge, a
+polynomial through μ minus that line above it; the edge step is their distance at e0,
+and flattening removes the polynomial's curvature above e0.
 """
 
 from dataclasses import dataclass
@@ -47,6 +47,7 @@ def normalize(
     valid: Tensor,
     settings: Normalization,
     e0: Tensor | None = None,
+    limits: tuple[Tensor, Tensor] | None = None,
 ) -> Normalized:
     """Normalize spectra with larch's parameters.
 
@@ -58,21 +59,23 @@ def normalize(
         Ranges relative to e0 and degrees; None means larch's automatic choice.
     e0
         Edge energies `batch`; taken from `settings.e0` or found where not given.
+    limits
+        Lowest and highest energy to fit, eV relative to e0, each `batch`: a sample and
+        its foil must be normalized over the same range.
     """
     if e0 is None:
         fixed = settings.e0
-        e0 = (
-            find_e0(energy, mu, valid)
-            if fixed is None
-            else torch.full_like(mu[:, 0], fixed)
-        )
+        found = find_e0(energy, mu, valid) if fixed is None else fixed
+        e0 = torch.as_tensor(found, dtype=mu.dtype).expand(mu.shape[0])
+    if limits is None:
+        end = energy.masked_fill(~valid, -torch.inf).amax(-1)
+        limits = (energy[:, 0] - e0, end - e0)
     at_e0 = index_nearest(energy, valid, e0)
-    pre1, pre2 = _pre_edge_range(energy, e0, at_e0, settings)
-    norm1, norm2, degree = _post_edge_range(energy, valid, e0, settings)
+    pre1, pre2 = _pre_edge_range(energy, e0, at_e0, settings, limits[0])
+    norm1, norm2, degree = _post_edge_range(e0, settings, limits[1])
 
-    line = _Fit(
-        energy, valid, e0 + pre1, e0 + pre2, _line_degree(energy, valid, e0, pre1, pre2)
-    )
+    flatness = _line_degree(energy, valid, e0, pre1, pre2)
+    line = _Fit(energy, valid, e0 + pre1, e0 + pre2, flatness)
     power = (energy / e0.unsqueeze(-1)) ** settings.nvict
     pre_edge = line(mu * power) / power
     curve = _Fit(energy, valid, e0 + norm1, e0 + norm2, degree)
@@ -84,7 +87,8 @@ def normalize(
     norm = (mu - pre_edge) / scale
     behind = torch.arange(energy.shape[-1], device=energy.device) >= at_e0.unsqueeze(-1)
     flat = torch.where(behind, norm - above / scale + 1.0, norm)
-    per_mu = curve.row(at_e0) - curve.through(at_e0, line, power)
+    at_step = curve.row(at_e0)
+    per_mu = at_step - line.weigh(at_step / power) * power
     return Normalized(
         e0, edge_step, norm, flat, pre_edge, pre_edge + above,
         pre1, pre2, norm1, norm2, degree, per_mu,
@@ -92,22 +96,21 @@ def normalize(
 
 
 def _pre_edge_range(
-    energy: Tensor, e0: Tensor, at_e0: Tensor, settings: Normalization
+    energy: Tensor, e0: Tensor, at_e0: Tensor, settings: Normalization, start: Tensor
 ) -> tuple[Tensor, Tensor]:
     second = energy[:, 1] - e0
     automatic = torch.where(
         at_e0 > 20, 5.0 * (second / 5.0).round(), 2.0 * (second / 2.0).round()
     )
     pre1 = automatic if settings.pre1 is None else torch.full_like(e0, settings.pre1)
-    pre1 = torch.maximum(pre1, energy[:, 0] - e0)
+    pre1 = torch.maximum(pre1, start)
     pre2 = 0.5 * pre1 if settings.pre2 is None else torch.full_like(e0, settings.pre2)
     return torch.minimum(pre1, pre2), torch.maximum(pre1, pre2)
 
 
 def _post_edge_range(
-    energy: Tensor, valid: Tensor, e0: Tensor, settings: Normalization
+    e0: Tensor, settings: Normalization, end: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    end = energy.masked_fill(~valid, -torch.inf).amax(-1) - e0
     norm2 = 5.0 * (end / 5.0).round()
     if settings.norm2 is not None:
         norm2 = torch.full_like(e0, settings.norm2)
@@ -128,7 +131,7 @@ def _post_edge_range(
 def _line_degree(
     energy: Tensor, valid: Tensor, e0: Tensor, pre1: Tensor, pre2: Tensor
 ) -> Tensor:
-    """A line, or a constant where the range holds fewer than three points."""
+    """Return one for a line, zero for a constant where the range holds fewer than three points."""
     relative = energy - e0.unsqueeze(-1)
     points = index_at_or_below(relative, valid, pre2) - index_at_or_below(
         relative, valid, pre1
@@ -161,7 +164,7 @@ class _Fit:
         half = (0.5 * (gather(energy, stop - 1) - gather(energy, first))).clamp(
             min=1e-9
         )
-        t = (energy - centre.unsqueeze(-1)) / half.unsqueeze(-1)
+        t = (energy - centre.unsqueeze(-1)) / half.clamp(min=1e-9).unsqueeze(-1)
         powers = torch.arange(_MAX_DEGREE + 1, device=energy.device)
         active = powers <= degree.unsqueeze(-1)
         basis = t.unsqueeze(-1) ** powers * active.unsqueeze(-2)
@@ -183,7 +186,6 @@ class _Fit:
         )
         return (at @ self._solve).squeeze(1)
 
-    def through(self, index: Tensor, inner: "_Fit", power: Tensor) -> Tensor:
-        """Return the weights of μ in this fit at `index` of the curve `inner` removes."""
-        weights = (self.row(index) / power).unsqueeze(1) @ inner._basis
-        return (weights @ inner._solve).squeeze(1) * power
+    def weigh(self, weights: Tensor) -> Tensor:
+        """Return the weights of all points in a weighted sum over the fitted curve."""
+        return ((weights.unsqueeze(1) @ self._basis) @ self._solve).squeeze(1)

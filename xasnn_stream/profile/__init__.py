@@ -8,7 +8,6 @@ from xasnn_stream.profile.load import (
     check_profile,
     load_profile,
     parse_overrides,
-    shipped_folder,
 )
 
 __all__ = [
@@ -16,5 +15,4 @@ __all__ = [
     "check_profile",
     "load_profile",
     "parse_overrides",
-    "shipped_folder",
 ]

@@ -3,21 +3,20 @@
 import difflib
 import hashlib
 import json
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-import xasnn_stream
 from xasnn_stream.assembly.settings import AssemblySettings
 from xasnn_stream.engine.settings import EngineSettings
 from xasnn_stream.errors import ProfileError
 from xasnn_stream.profile.model import ProfileModel
+from xasnn_stream.shipped import shipped_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +28,6 @@ class Profile:
     assembly: AssemblySettings
     engine: EngineSettings
     model: str
-
-
-def shipped_folder(kind: Literal["profiles", "models"]) -> Path:
-    """Return the folder of the profiles or models that come with the package.
-
-    In a checkout they stand beside the package, in an installation under
-    `share/xasnn-stream`.
-    """
-    checkout = Path(xasnn_stream.__file__).resolve().parent.parent / kind
-    if checkout.is_dir():
-        return checkout
-    return Path(sys.prefix) / "share" / "xasnn-stream" / kind
 
 
 def load_profile(

@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xasnn_stream.errors import ModelError, ProfileError
-from xasnn_stream.profile.load import Profile, load_profile, shipped_folder
+from xasnn_stream.profile.load import Profile, load_profile
+from xasnn_stream.shipped import model_folder
 
 if TYPE_CHECKING:
     from xasnn_stream.engine.resident import Engine
@@ -37,7 +37,7 @@ def load_engines(
 
     foil = read_foil(reference) if reference is not None else None
     engines = {
-        profile.name: Engine.load(model_folder(profile), profile.engine, foil)
+        profile.name: Engine.load(model_folder(profile.model), profile.engine, foil)
         for profile in profiles
     }
     for engine in engines.values():
@@ -45,18 +45,11 @@ def load_engines(
     return engines
 
 
-def model_folder(profile: Profile) -> Path:
-    """Return the folder of a profile's model: a path, or a name in `models/`."""
-    if "/" in profile.model:
-        return Path(profile.model)
-    return shipped_folder("models") / profile.model
-
-
 def descriptors_by_model(profiles: Sequence[Profile]) -> dict[str, list[str]]:
     """Return what each model of these profiles estimates; ModelError if unreadable."""
     descriptors: dict[str, list[str]] = {}
     for profile in profiles:
-        path = model_folder(profile) / "manifest.json"
+        path = model_folder(profile.model) / "manifest.json"
         try:
             manifest = json.loads(path.read_text("utf-8"))
             descriptors[manifest["name"]] = list(manifest["descriptors"])

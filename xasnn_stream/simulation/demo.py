@@ -14,7 +14,8 @@ from typing import Any, Protocol
 from xasnn_stream.client import results, subscribe
 from xasnn_stream.errors import SourceError
 from xasnn_stream.library import read_library
-from xasnn_stream.profile import load_profile, shipped_folder
+from xasnn_stream.profile import load_profile
+from xasnn_stream.shipped import shipped_folder
 from xasnn_stream.simulation.beamline import Beamline, Draws, seeded
 from xasnn_stream.simulation.experiment import experiment, run_plan
 from xasnn_stream.simulation.foil import measure_foil

@@ -99,25 +99,27 @@ def calibrate_novelty(
     recipe: Recipe,
     parts: Split,
     on: Stage,
-    pool: Pool,
     rng: torch.Generator,
 ) -> tuple[NoveltySpace, float]:
     """Return the novelty space and its threshold, theory–experiment misfit included.
 
-    The misfit of the foil relative to its fine structure, times the size of the
-    differences, is what experiment is expected to add to a difference spectrum.
+    Theory misses a measured foil by a known share of its fine structure; it is expected
+    to miss a difference spectrum by the same share of that difference.
     """
     inside = on.x > 0
-    fine = (on.foil - on.atomic)[inside].square().mean().sqrt()
-    fraction = recipe.novelty.foil_misfit_rms / float(fine)
-    typical = float(pool.values.square().mean(-1).sqrt().median())
-    misfit = misfit_covariance(on.grid, fraction * typical, recipe.novelty.length_ev)
-    clean = _noiseless(library, recipe, parts, on, rng)
-    space = fit_novelty(clean.double(), misfit.double())
-    variance, directions = torch.linalg.eigh(misfit.double())
+    fine_structure = (on.foil - on.atomic)[inside].square().mean().sqrt()
+    share = recipe.novelty.foil_misfit_rms / float(fine_structure)
+    clean = _noiseless(library, recipe, parts, on, rng).double()
+    size = clean.square().mean(-1).sqrt()
+    typical = float(size.median())
+    grid = on.grid.double()
+    misfit = misfit_covariance(grid, share * typical, recipe.novelty.length_ev)
+    space = fit_novelty(clean, misfit)
+    variance, directions = torch.linalg.eigh(misfit)
     factor = directions * variance.clamp(min=0).sqrt()
-    extra = torch.randn(clean.shape, generator=rng).double() @ factor.T
-    scores = novelty_score(space, clean.double() + extra, torch.zeros(len(clean)))
+    missed = torch.randn(clean.shape, generator=rng).double() @ factor.T
+    measured = clean + missed * (size / typical).unsqueeze(-1)
+    scores = novelty_score(space, measured, torch.zeros(len(clean)).double())
     return space, float(scores.quantile(recipe.novelty.level))
 
 

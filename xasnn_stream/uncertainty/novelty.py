@@ -10,6 +10,7 @@ theory–experiment misfit, a smooth random curve, plus counting noise:
 With the eigenvectors of the first two the noise of each spectrum enters exactly.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -35,9 +36,13 @@ def fit_novelty(theory: Tensor, misfit: Tensor) -> NoveltySpace:
 
 
 def misfit_covariance(x: Tensor, rms: float, length_ev: float) -> Tensor:
-    """Return rms² exp(-(x - x')² / 2 length²), `bins x bins`; x and length in eV."""
-    distance = (x.unsqueeze(-1) - x) / length_ev
-    return rms**2 * torch.exp(-0.5 * distance.square())
+    """Return the covariance of a smooth random curve, `bins x bins`.
+
+    Matérn 3/2: rms² (1 + √3 r/l) exp(-√3 r/l), with r = |x - x'| in eV. Its curves have
+    a slope but may bend anywhere, as errors of white line and edge do.
+    """
+    distance = math.sqrt(3.0) * (x.unsqueeze(-1) - x).abs() / length_ev
+    return rms**2 * (1 + distance) * torch.exp(-distance)
 
 
 def novelty_score(space: NoveltySpace, difference: Tensor, noise: Tensor) -> Tensor:

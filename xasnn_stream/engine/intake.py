@@ -1,0 +1,119 @@
+"""From a sweep's raw channels to absorption, or to the one reason why not."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from xasnn_stream.edges import edge_energy_ev
+from xasnn_stream.engine.settings import EngineSettings
+from xasnn_stream.physics.signals import fluorescence, merge_duplicates, transmission
+from xasnn_stream.spectrum import FloatArray, Reason, Spectrum
+
+_FORMULAS: dict[str, tuple[str, str, Callable[..., FloatArray]]] = {
+    "transmission": ("i0", "it", transmission),
+    "fluorescence": ("i0", "if", fluorescence),
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Absorption:
+    """μ of a sample on ascending energies (eV), and of its own reference channel."""
+
+    energy_ev: FloatArray
+    mu: FloatArray
+    reference_mu: FloatArray | None
+
+
+def absorb(
+    spectrum: Spectrum, settings: EngineSettings, element: str, edge: str
+) -> Absorption | Reason:
+    """Return the absorption of a sweep, or why it is rejected.
+
+    `element` and `edge` are what the model was trained for.
+    """
+    if spectrum.problem is not None:
+        return spectrum.problem
+    named = (spectrum.element, spectrum.edge)
+    if named != (element, edge):
+        return Reason(
+            "wrong_edge",
+            f"the run names {' '.join(named)}, the model reads {element} {edge}",
+        )
+    first, second, formula = _FORMULAS[settings.mode]
+    missing = [role for role in (first, second) if role not in spectrum.channels]
+    if missing:
+        return Reason("no_signal", f"no signal {' or '.join(missing)} in this run")
+    i0, signal = (_without_offset(spectrum, role) for role in (first, second))
+    problem = _unusable(spectrum.energy_ev, {first: i0, second: signal}, settings)
+    if problem is not None:
+        return problem
+    curves = [formula(i0, signal)]
+    reference = _reference(spectrum, signal, settings)
+    if reference is not None:
+        curves.append(reference)
+    energy, *curves = merge_duplicates(spectrum.energy_ev, *curves)
+    return _out_of_range(energy, settings, element, edge) or Absorption(
+        energy, curves[0], curves[1] if len(curves) > 1 else None
+    )
+
+
+def _without_offset(spectrum: Spectrum, role: str) -> FloatArray:
+    return spectrum.channels[role] - spectrum.offsets.get(role, 0.0)
+
+
+def _unusable(
+    energy: FloatArray, channels: dict[str, FloatArray], settings: EngineSettings
+) -> Reason | None:
+    least = settings.quality.min_points
+    if len(energy) < least:
+        return Reason(
+            "too_few_points", f"{len(energy)} points; at least {least} needed"
+        )
+    for name, values in {"energy": energy, **channels}.items():
+        bad = int(np.count_nonzero(~np.isfinite(values)))
+        if bad:
+            return Reason("not_finite", f"{bad} of {len(values)} values of {name}")
+    for name, values in channels.items():
+        bad = int(np.count_nonzero(values <= 0))
+        if bad and name != "if":
+            return Reason(
+                f"{name}_not_positive",
+                f"{bad} of {len(values)} values of {name} are not above the dark level",
+            )
+    return None
+
+
+def _reference(
+    spectrum: Spectrum, it: FloatArray, settings: EngineSettings
+) -> FloatArray | None:
+    """Return ln(It/Ir) if the sweep has a usable reference channel."""
+    if settings.mode != "transmission" or "ir" not in spectrum.channels:
+        return None
+    ir = _without_offset(spectrum, "ir")
+    if not (np.isfinite(ir).all() and (ir > 0).all()):
+        return None
+    return transmission(it, ir)
+
+
+def _out_of_range(
+    energy: FloatArray, settings: EngineSettings, element: str, edge: str
+) -> Reason | None:
+    quality = settings.quality
+    if len(energy) < quality.min_points:
+        return Reason("too_few_points", f"{len(energy)} different energies")
+    tabulated = edge_energy_ev(element, edge)
+    assert tabulated is not None, "a model's edge is tabulated"  # noqa: S101 - invariant
+    below, above = tabulated - energy[0], energy[-1] - tabulated
+    span = f"the scan runs from {energy[0]:.0f} to {energy[-1]:.0f} eV"
+    if below < -quality.max_e0_shift_ev or above < quality.max_e0_shift_ev:
+        return Reason(
+            "wrong_edge", f"{span}, {element} {edge} is at {tabulated:.0f} eV"
+        )
+    if below < quality.min_pre_edge_ev:
+        need = f"{quality.min_pre_edge_ev:g} eV before the edge"
+        return Reason("no_pre_edge", f"{span}; {need} are needed to normalize")
+    if above < quality.min_post_edge_ev:
+        need = f"{quality.min_post_edge_ev:g} eV above the edge"
+        return Reason("no_post_edge", f"{span}; {need} are needed to normalize")
+    return None

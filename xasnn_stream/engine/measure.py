@@ -1,0 +1,121 @@
+"""The batched physics of the engine: absorption in, difference spectra out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from xasnn_stream.engine.inference import Differences
+from xasnn_stream.physics.align import edge_position, rebin
+from xasnn_stream.physics.edge import find_e0
+from xasnn_stream.physics.noise import bin_noise, point_noise
+from xasnn_stream.physics.normalize import Normalized, normalize
+from xasnn_stream.physics.ragged import stack
+from xasnn_stream.physics.settings import Normalization
+from xasnn_stream.spectrum import FloatArray
+
+_NOISE_FROM_EV = 8.0
+"""Noise is read above the white line, which bends faster than points resolve."""
+_NO_NOISE = 1e-5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Curves:
+    """Absorption of a batch; `energy`, `mu`, `valid` are `batch x points`, `e0` `batch`."""
+
+    energy: Tensor
+    mu: Tensor
+    valid: Tensor
+    e0: Tensor
+
+    @property
+    def span(self) -> tuple[Tensor, Tensor]:
+        """First and last energy relative to e0, each `batch`, eV."""
+        end = self.energy.masked_fill(~self.valid, -torch.inf).amax(-1)
+        return self.energy[:, 0] - self.e0, end - self.e0
+
+
+def curves(pairs: Sequence[tuple[FloatArray, FloatArray]], device: str) -> Curves:
+    """Put (energy, μ) pairs of any lengths on the device and find their edges."""
+    energy, valid = stack([energy for energy, _ in pairs], device)
+    mu, _ = stack([mu for _, mu in pairs], device)
+    return Curves(energy, mu, valid, find_e0(energy, mu, valid))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """A normalized batch with its edge position and noise.
+
+    `position` (eV), `noise` of one point and `step_error`, both in units of the edge
+    step, are `batch`.
+    """
+
+    curves: Curves
+    normalized: Normalized
+    position: Tensor
+    noise: Tensor
+    step_error: Tensor
+
+
+def see(of: Curves, settings: Normalization, limits: tuple[Tensor, Tensor]) -> Seen:
+    """Normalize a batch within limits relative to e0 and estimate its noise."""
+    result = normalize(of.energy, of.mu, of.valid, settings, of.e0, limits)
+    noise = point_noise(of.energy, result.norm, of.valid, of.e0 + _NOISE_FROM_EV)
+    noise = noise.nan_to_num(_NO_NOISE).clamp(min=_NO_NOISE)
+    return Seen(
+        curves=of,
+        normalized=result,
+        position=edge_position(of.energy, result.flat, of.valid, of.e0),
+        noise=noise,
+        step_error=noise * result.edge_step_per_mu.norm(dim=-1),
+    )
+
+
+def common_limits(sample: Curves, foil: Curves) -> tuple[Tensor, Tensor]:
+    """Return the range both sample and foil cover: their steps must mean the same."""
+    low, high = sample.span
+    foil_low, foil_high = foil.span
+    return torch.maximum(low, foil_low), torch.minimum(high, foil_high)
+
+
+def on_grid(seen: Seen, grid: Tensor, edge_at: float) -> tuple[Tensor, Tensor]:
+    """Return flattened μ and its noise on a grid with the edge at `edge_at`.
+
+    Both are `batch x bins`; bins the scan does not reach are NaN.
+    """
+    at = grid + (seen.position - edge_at).unsqueeze(-1)
+    width = float(grid[1] - grid[0])
+    of = seen.curves
+    values = rebin(at, of.energy, seen.normalized.flat, of.valid, width)
+    return values, bin_noise(at, of.energy, of.valid, seen.noise, width)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Computed:
+    """The model's own foil: `values` (`bins`) on `grid` (`bins`), edge at `edge_at`."""
+
+    grid: Tensor
+    values: Tensor
+    edge_at: float
+
+
+def subtract(
+    sample: Seen, foil: Seen, has_foil: Tensor, computed: Computed
+) -> Differences:
+    """Subtract the foil on the model's grid, with every error it brings.
+
+    Rows where `has_foil` (`batch`) is False get the model's computed foil instead.
+    """
+    values, noise = on_grid(sample, computed.grid, computed.edge_at)
+    foil_values, foil_noise = on_grid(foil, computed.grid, computed.edge_at)
+    given = has_foil.unsqueeze(-1)
+    foil_values = torch.where(given, foil_values, computed.values)
+    foil_noise = torch.where(given, foil_noise, 0.0)
+    foil_step = torch.where(has_foil, foil.step_error, 0.0).unsqueeze(-1)
+    steps = (sample.step_error.unsqueeze(-1) * values, foil_step * foil_values)
+    return Differences(
+        values=values - foil_values,
+        noise=(noise.square() + foil_noise.square()).sqrt(),
+        directions=torch.stack(steps, 1),
+    )

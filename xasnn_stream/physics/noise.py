@@ -1,0 +1,50 @@
+"""Noise of a spectrum, from the spectrum itself."""
+
+import torch
+from torch import Tensor
+
+_NEIGHBOURS = (-2, -1, 1, 2)
+_GAUSSIAN_MAD = 1.4826
+"""Standard deviation of a Gaussian over its median absolute deviation."""
+
+
+def point_noise(energy: Tensor, curve: Tensor, valid: Tensor, low: Tensor) -> Tensor:
+    """Return the noise of one point of a curve, `batch`, in the curve's unit.
+
+    Each point is compared with the cubic through its four neighbours; the residual,
+    divided by the norm of its weights, has the noise's standard deviation. The median
+    over points above `low` (`batch`, eV) disregards glitches and the few points where
+    the spectrum bends faster than a cubic over four steps.
+    """
+    inner = slice(2, energy.shape[-1] - 2)
+    centre = energy[:, inner]
+    around = [energy[:, 2 + k : energy.shape[-1] - 2 + k] - centre for k in _NEIGHBOURS]
+    residual, norm = curve[:, inner], torch.ones_like(centre)
+    for j, k in enumerate(_NEIGHBOURS):
+        weight = torch.ones_like(centre)
+        for i, other in enumerate(around):
+            if i != j:
+                weight = weight * other / (other - around[j])
+        residual = residual - weight * curve[:, 2 + k : energy.shape[-1] - 2 + k]
+        norm = norm + weight**2
+    scaled = (residual / norm.sqrt()).abs()
+    used = valid[:, 4:] & (centre > low.unsqueeze(-1)) & scaled.isfinite()
+    return _GAUSSIAN_MAD * scaled.masked_fill(~used, torch.nan).nanmedian(-1).values
+
+
+def bin_noise(
+    at: Tensor, energy: Tensor, valid: Tensor, noise: Tensor, width: float
+) -> Tensor:
+    """Return the noise of bins of `width` eV at `at`, `batch x bins`.
+
+    A bin averages the width / spacing points in it; where points are farther apart than
+    a bin it is interpolated and has the noise of a point.
+    """
+    index = torch.searchsorted(
+        energy.masked_fill(~valid, torch.inf).contiguous(), at.contiguous()
+    )
+    last = valid.sum(-1, keepdim=True) - 1
+    right = torch.minimum(index.clamp(min=1), last)
+    spacing = energy.gather(-1, right) - energy.gather(-1, right - 1)
+    share = (spacing / width).clamp(max=1.0)
+    return noise.unsqueeze(-1) * share.sqrt()

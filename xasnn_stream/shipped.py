@@ -1,0 +1,37 @@
+"""Where the profiles and models that come with the package are.
+
+In a checkout they stand beside the package, in an installation under
+`share/xasnn-stream`.
+"""
+
+import sys
+from pathlib import Path
+from typing import Literal
+
+from xasnn_stream.errors import ModelError
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def shipped_folder(kind: Literal["profiles", "models"]) -> Path:
+    """Return the folder of the shipped profiles or models."""
+    checkout = _PACKAGE.parent / kind
+    if checkout.is_dir():
+        return checkout
+    return Path(sys.prefix) / "share" / "xasnn-stream" / kind
+
+
+def model_folder(name_or_path: str) -> Path:
+    """Return the folder of a shipped model's name, or of a path.
+
+    Raises
+    ------
+    ModelError
+        If there is neither; the message lists what is shipped.
+    """
+    models = shipped_folder("models")
+    for folder in (models / name_or_path, Path(name_or_path)):
+        if (folder / "manifest.json").is_file():
+            return folder
+    names = sorted(path.parent.name for path in models.glob("*/manifest.json"))
+    raise ModelError(f"no model {name_or_path}; shipped: {', '.join(names) or 'none'}")

@@ -1,0 +1,192 @@
+"""Metrics of a model on particles it never saw, beside baselines on the same spectra."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from xasnn_stream.engine.inference import (
+    Differences,
+    Scaling,
+    decompose,
+    noise_level,
+    scaling_of,
+)
+from xasnn_stream.engine.model import Model
+from xasnn_stream.errors import LibraryError
+from xasnn_stream.library import SHELL_BULK_CN, Library, read_library, shape_class
+from xasnn_stream.training.fit import ridge_features
+from xasnn_stream.training.mixtures import labels, particle_weights
+from xasnn_stream.training.nuisances import differences, quiet, stage, with_noise
+from xasnn_stream.training.recipe import Nuisances, Recipe, read_recipe
+from xasnn_stream.uncertainty.metrics import auroc, coverage, r2, winkler
+from xasnn_stream.uncertainty.novelty import novelty_score
+
+DRAWS = 100
+"""Spectra per particle and lattice scale."""
+
+_NOISE_N1, _NOISE_BARE, _FOIL_NOISE = 0.002, 0.005, 0.001
+"""Noise per 1 eV, in units of the edge step: with the nuisances, alone, of the foil."""
+_SEED = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The conditions and shape classes an evaluation has a row for."""
+
+    conditions: tuple[str, ...] = ("clean", "N1", "noise")
+    shapes: tuple[str, ...] = ("fcc", "icosahedral", "hcp", "all")
+
+
+def conditions(nuisances: Nuisances) -> dict[str, Nuisances]:
+    """Return the nuisances of every condition.
+
+    `clean` has none, `N1` the recipe's set at noise 0.2 % per 1 eV, `noise` 0.5 % noise
+    and nothing else.
+    """
+    off = quiet(nuisances)
+    return {
+        "clean": off,
+        "N1": with_noise(nuisances, _NOISE_N1, _FOIL_NOISE),
+        "noise": with_noise(off, _NOISE_BARE, _FOIL_NOISE),
+    }
+
+
+def evaluate(
+    model: Model, recipe: Recipe, library: Library, names: Sequence[str], split: str
+) -> Iterator[dict[str, Any]]:
+    """Yield one row per condition and shape class; see the contracts for its form.
+
+    `names` are the particles to form, at every lattice scale where they are complete.
+    """
+    if (library.element, library.edge) != (model.element, model.edge):
+        raise LibraryError(
+            f"the library is of {library.element} {library.edge}, the model reads "
+            f"{model.element} {model.edge}"
+        )
+    on = stage(library, recipe.input)
+    blocks = [
+        (name, particle_weights(library, name, scale).expand(DRAWS, -1))
+        for name in names
+        for scale in library.scales
+        if name in library.complete(scale)
+    ]
+    if not blocks:
+        raise LibraryError("no particle to evaluate is complete in this library")
+    owners = [name for name, block in blocks for _ in range(len(block))]
+    weights = torch.cat([block for _, block in blocks])
+    truth = labels(library, weights, model.descriptors).double()
+    for condition, nuisances in conditions(recipe.nuisances).items():
+        rng = torch.Generator().manual_seed(_SEED)
+        drawn = as_double(differences(on, weights, nuisances, rng), model.device)
+        for shape in Table().shapes:
+            rows = [
+                i
+                for i, name in enumerate(owners)
+                if shape in ("all", shape_class(name))
+            ]
+            if rows:
+                here = Differences(
+                    drawn.values[rows], drawn.noise[rows], drawn.directions[rows]
+                )
+                yield {
+                    "model": model.name,
+                    "split": split,
+                    "condition": condition,
+                    "shapes": shape,
+                    "n": len(rows),
+                    "n_particles": len({owners[i] for i in rows}),
+                    **_scores(model, here, truth[rows].to(model.device)),
+                }
+
+
+def evaluate_folder(
+    model: Model, folder: Path, library_path: Path | None
+) -> Iterator[dict[str, Any]]:
+    """Evaluate a model folder on its held-out split, or on every particle of a library.
+
+    A particle that was in training is left out of neither: `split` says which it was.
+    """
+    recipe = read_recipe(folder / "recipe.yaml")
+    if library_path is None:
+        library = read_library(recipe.library)
+        yield from evaluate(model, recipe, library, recipe.held_out, "held-out")
+        return
+    library = read_library(library_path)
+    everything = {name for scale in library.scales for name in library.complete(scale)}
+    names = sorted(everything - {"bulk"})
+    yield from evaluate(model, recipe, library, names, library_path.stem)
+
+
+def _scores(model: Model, drawn: Differences, truth: Tensor) -> dict[str, Any]:
+    names = model.descriptors
+    scaling = scaling_of(model.tensors)
+    parts = decompose(model.parameters, scaling, drawn)
+    error = (parts.value - truth).abs()
+    scores: dict[str, Any] = {
+        "mae": _named(names, error.mean(0)),
+        "rmse": _named(names, error.square().mean(0).sqrt()),
+        "r2": _named(names, r2(truth, parts.value)),
+        "mae_over_bulk": _over_bulk(names, error),
+        "baseline": {"ridge": _ridge_scores(model, scaling, drawn, truth)},
+        "coverage": {},
+    }
+    for level, quantile in model.quantiles.items():
+        low = parts.value - quantile * parts.std
+        high = parts.value + quantile * parts.std
+        scores["coverage"][f"{level:g}"] = _named(names, coverage(truth, low, high))
+        if level == 0.9:
+            scores["width90"] = _named(names, (high - low).median(0).values)
+            scores["winkler90"] = _named(names, winkler(truth, low, high, level))
+    scores["novelty_auroc"] = _novelty_auroc(model, drawn)
+    return scores
+
+
+def _ridge_scores(
+    model: Model, scaling: Scaling, drawn: Differences, truth: Tensor
+) -> dict[str, Any]:
+    """Score the linear baseline, trained on the same draws, with conformal residuals."""
+    names = model.descriptors
+    value = ridge_features(scaling, drawn.values) @ model.tensors["ridge"]
+    value = value * scaling.output_scale + scaling.output_mean
+    margin = model.tensors["ridge_margin"]
+    low, high = value - margin, value + margin
+    error = (value - truth).abs()
+    return {
+        "mae": _named(names, error.mean(0)),
+        "mae_over_bulk": _over_bulk(names, error),
+        "width90": _named(names, 2 * margin),
+        "winkler90": _named(names, winkler(truth, low, high, 0.9)),
+    }
+
+
+def _novelty_auroc(model: Model, drawn: Differences) -> dict[str, float]:
+    """Tell spectra from the same ones with an oxide-like white line, +0.2 at 2 eV."""
+    level = noise_level(drawn.noise)
+    inside = novelty_score(model.novelty, drawn.values, level)
+    line = 0.2 * torch.exp(-0.5 * ((model.grid - 2.0) / 2.0).square())
+    outside = novelty_score(model.novelty, drawn.values + line, level)
+    return {"white_line_0.2": auroc(inside.cpu(), outside.cpu())}
+
+
+def _over_bulk(names: Sequence[str], error: Tensor) -> float:
+    """Return MAE over the bulk coordination number, averaged over the shells."""
+    shells = [i for i, name in enumerate(names) if name.startswith("cn")]
+    bulk = torch.tensor(SHELL_BULK_CN[: len(shells)], dtype=error.dtype)
+    return float((error[:, shells].mean(0).cpu() / bulk).mean())
+
+
+def _named(names: Iterable[str], values: Tensor) -> dict[str, float | None]:
+    return {
+        name: None if value != value else round(value, 5)
+        for name, value in zip(names, values.tolist(), strict=True)
+    }
+
+
+def as_double(drawn: Differences, device: str) -> Differences:
+    """Return draws as the shipped model sees them: float64 on its device."""
+    fields = (drawn.values, drawn.noise, drawn.directions)
+    return Differences(*(tensor.to(device, torch.float64) for tensor in fields))
