@@ -94,7 +94,9 @@ class Estimate:
     conditions: Mapping[str, float]
     accounting: Accounting
     provenance: Provenance
-    arrays: Mapping[str, FloatArray] = field(default_factory=dict)
+    arrays: Mapping[str, FloatArray] = field(
+        default_factory=lambda: dict[str, FloatArray]()
+    )
 
     def document(self) -> dict[str, Any]:
         """Return the JSON form `xasnn.estimate/1`; non-finite numbers become None."""

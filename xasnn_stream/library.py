@@ -171,7 +171,7 @@ def read_library(path: str | Path) -> Library:
             mu=np.asarray(data["mu"], float) * units,
             atomic=_atomic(data, x, edge_ev, shift) * units,
             site=data["site_id"].astype(str),
-            scale=np.round(np.asarray(data["scale"], float), 4),
+            scale=np.asarray(np.round(data["scale"].astype(float), 4), float),
             cn=np.asarray(data["cn"], float),
             r1=np.asarray(data["R1"], float),
             particles={

@@ -77,7 +77,7 @@ class Spectrum:
     time: tuple[float, float]
     energy_ev: FloatArray
     channels: Mapping[str, FloatArray]
-    offsets: Mapping[str, float] = field(default_factory=dict)
-    conditions: Mapping[str, float] = field(default_factory=dict)
+    offsets: Mapping[str, float] = field(default_factory=lambda: dict[str, float]())
+    conditions: Mapping[str, float] = field(default_factory=lambda: dict[str, float]())
     accounting: Accounting = field(default_factory=Accounting)
     problem: Reason | None = None

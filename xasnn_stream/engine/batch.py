@@ -50,7 +50,8 @@ class Context:
         """Energies results are stored on, eV."""
         grid = self.settings.grid
         count = round((grid.stop - grid.start) / grid.step) + 1
-        return self.edge_ev + grid.start + grid.step * np.arange(count)
+        offsets = grid.start + grid.step * np.arange(count)
+        return np.asarray(self.edge_ev + offsets, np.float64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,8 +4,7 @@ Used alike by the daemon, by calibration and by evaluation, so that what is cali
 is what is delivered.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -93,5 +92,4 @@ def decompose(
 
 def scaling_of(tensors: dict[str, Tensor]) -> Scaling:
     """Return the standardization stored with a model."""
-    names: Sequence[str] = Scaling.__slots__
-    return Scaling(*(tensors[f"scaling.{name}"] for name in names))
+    return Scaling(*(tensors[f"scaling.{field.name}"] for field in fields(Scaling)))

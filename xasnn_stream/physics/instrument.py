@@ -4,6 +4,10 @@ All functions take spectra on a uniform energy grid, `(..., energy)`, and are ba
 parameters have the leading shape `(...)` and broadcast.
 """
 
+# torch's stubs leave these functions untyped:
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
 import math
 
 import torch

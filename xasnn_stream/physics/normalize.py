@@ -6,6 +6,9 @@ polynomial through μ minus that line above it; the edge step is their distance 
 and flattening removes the polynomial's curvature above e0.
 """
 
+# torch's stubs leave these functions untyped:
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
 from dataclasses import dataclass
 
 import torch
@@ -131,7 +134,7 @@ def _post_edge_range(
 def _line_degree(
     energy: Tensor, valid: Tensor, e0: Tensor, pre1: Tensor, pre2: Tensor
 ) -> Tensor:
-    """Return one for a line, zero for a constant where the range holds fewer than three points."""
+    """Return the degree: one, or zero where the range holds fewer than three points."""
     relative = energy - e0.unsqueeze(-1)
     points = index_at_or_below(relative, valid, pre2) - index_at_or_below(
         relative, valid, pre1

@@ -1,5 +1,8 @@
 """Spectra of different lengths in one rectangular batch, and index rules on it."""
 
+# torch's stubs leave these functions untyped:
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
 from collections.abc import Sequence
 
 import numpy as np

@@ -23,7 +23,9 @@ _CHUNK = 2000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pool:
-    """Draws: `values` (`draws x bins`), `noise` (`draws`), `truth` (`draws x outputs`),
+    """Draws and who may see them.
+
+    `values` (`draws x bins`), `noise` (`draws`), `truth` (`draws x outputs`),
     `allowed` (`draws x members`).
     """
 

@@ -1,6 +1,6 @@
 """A recipe: everything that decides what a trained model will be, from one YAML file."""
 
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
 
@@ -120,9 +120,7 @@ def read_recipe(path: str | Path) -> Recipe:
         mistakes.append(f"schema: expected {SCHEMA}")
     if mistakes:
         raise UsageError(f"{path}: " + "; ".join(mistakes))
-    library = (path.parent / recipe.library).resolve()
-    values = {f.name: getattr(recipe, f.name) for f in fields(recipe)}
-    return Recipe(**(values | {"library": library}))
+    return replace(recipe, library=(path.parent / recipe.library).resolve())
 
 
 def _build(kind: type[T], data: Any, where: str, mistakes: list[str]) -> T:
