@@ -1,0 +1,62 @@
+# Everything one types twice. `make demo` and `make test` install what they need.
+
+PYTHON ?= python3
+TORCH_INDEX ?=
+EXIT ?=
+SCANS ?= 40
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# torch by itself and first: an index for it must not be asked for anything else.
+TORCH := torch $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
+
+.PHONY: demo test lint types layers unit system format services generate clean
+
+demo: .venv/.sim
+	$(BIN)/xasnn-stream demo --scans $(SCANS) $(if $(EXIT),--exit)
+
+test: .venv/.test lint types layers
+	$(BIN)/python -m pytest
+
+lint: .venv/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/.test
+	$(BIN)/pyright
+
+layers: .venv/.test
+	$(BIN)/lint-imports
+
+unit: .venv/.test
+	$(BIN)/python -m pytest -m "not system"
+
+system: .venv/.test
+	$(BIN)/python -m pytest -m system
+
+format: .venv/.test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# Programs some tests start when they are installed (Debian).
+services:
+	apt-get install --yes chromium prometheus redis-server postgresql
+
+.venv: .venv/.sim
+
+.venv/.created:
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	touch $@
+
+.venv/.sim: .venv/.created pyproject.toml constraints.txt
+	$(PIP) $(TORCH)
+	$(PIP) --editable '.[sim,train]'
+	touch $@
+
+.venv/.test: .venv/.sim
+	$(PIP) --editable '.[test]'
+	touch $@
+
+clean:
+	rm -rf .venv build dist *.egg-info
