@@ -1,9 +1,17 @@
 """Shared by all tests: results made by hand, and nothing may be left behind."""
 
+import contextlib
+import json
 import os
+import secrets
+import socket
+import subprocess
+import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -30,9 +38,84 @@ def make_estimate() -> Callable[..., Estimate]:
     return _estimate
 
 
+@dataclass(frozen=True)
+class TiledServer:
+    """A Tiled server of its own process."""
+
+    url: str
+    key: str
+
+
+@pytest.fixture(scope="session")
+def tiled_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TiledServer]:
+    """A real Tiled server that stores tables in SQLite and exports runs."""
+    folder = tmp_path_factory.mktemp("tiled")
+    key, (port,) = secrets.token_hex(16), _free_ports(1)
+    (folder / "config.yml").write_text(json.dumps(_tiled_config(folder, key)))
+    command = [sys.executable, "-m", "tiled", "serve", "config", "config.yml"]
+    with (folder / "output").open("w") as output:
+        process = subprocess.Popen(
+            [*command, "--host", "127.0.0.1", "--port", str(port)],
+            cwd=folder,
+            stdout=output,
+            stderr=output,
+        )
+    server = TiledServer(f"http://127.0.0.1:{port}", key)
+    try:
+        deadline = time.monotonic() + 60
+        while not _answers(f"{server.url}/healthz"):
+            assert process.poll() is None, (folder / "output").read_text()
+            assert time.monotonic() < deadline, (folder / "output").read_text()
+            time.sleep(0.1)
+        yield server
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.fixture
+def free_ports() -> Callable[[int], list[int]]:
+    """A function that finds so many loopback ports nobody listens on."""
+    return _free_ports
+
+
+def _free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for free in sockets:
+            free.bind(("127.0.0.1", 0))
+        return [free.getsockname()[1] for free in sockets]
+
+
+def _answers(url: str) -> bool:
+    try:
+        urllib.request.urlopen(url, timeout=5).close()  # noqa: S310
+    except OSError:
+        return False
+    return True
+
+
+def _tiled_config(folder: Path, key: str) -> dict[str, object]:
+    (folder / "data").mkdir()
+    storage = [f"file://localhost{folder}/data", f"sqlite:///{folder}/tables.db"]
+    catalog = {
+        "uri": f"sqlite:///{folder}/catalog.db",
+        "init_if_not_exists": True,
+        "writable_storage": storage,
+    }
+    exporter = "bluesky_tiled_plugins.exporters:json_seq_exporter"
+    return {
+        "authentication": {"single_user_api_key": key},
+        "trees": [{"path": "/", "tree": "catalog", "args": catalog}],
+        "media_types": {"BlueskyRun": {"application/json-seq": exporter}},
+    }
+
+
 @pytest.fixture(autouse=True)
-def _nothing_left_behind() -> Iterator[None]:
+def _nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fail a test that leaves one of our threads, a child process or a listener."""
+    if "tiled_server" in request.fixturenames:
+        request.getfixturevalue("tiled_server")  # shared, so not this test's to end
     before = _left_behind()
     yield
     deadline = time.monotonic() + SETTLE_S

@@ -52,8 +52,9 @@ class Result:
 class Subscription:
     """Results of a feed as they come; iterate over it, and close it when done.
 
-    The connection is made and kept up in the background; results published before it
-    stands are not seen, so wait with `ready` before starting what is to be watched.
+    Results published before the connection stands are not seen, so wait with `ready`
+    before starting what is to be watched. Keep iterating: after a restart of the daemon
+    the subscription is renewed while somebody waits for results.
     """
 
     def __init__(

@@ -1,15 +1,9 @@
 """Every sink keeps the same promises, whatever it writes to."""
 
-import contextlib
 import gc
 import os
 import secrets
-import socket
-import subprocess
-import sys
 import threading
-import time
-import urllib.request
 
 import numpy as np
 import pytest
@@ -22,59 +16,19 @@ from xasnn_stream.sinks.follow import Follower
 from xasnn_stream.sinks.tiled import TiledSink
 from xasnn_stream.telemetry.counters import Counters
 
-# The server is named here so that it is up before any test looks for leftovers.
 pytestmark = [
     pytest.mark.system,
-    pytest.mark.usefixtures("tiled"),
+    pytest.mark.usefixtures("tiled_server"),
     pytest.mark.timeout(180),  # the first use of the Tiled client imports dask
 ]
 DESCRIPTORS = {"pt-l3-xanes": ["cn1", "cn2"]}
 
 
-@pytest.fixture(scope="module")
-def tiled(tmp_path_factory):
-    """A real Tiled server; its URL. The key is in the environment."""
-    folder = tmp_path_factory.mktemp("tiled")
-    (folder / "data").mkdir()
-    config = folder / "config.yml"
-    key = secrets.token_hex(16)
-    config.write_text(
-        f"""
-authentication: {{single_user_api_key: "{key}"}}
-trees:
-  - path: /
-    tree: catalog
-    args:
-      uri: "sqlite:///{folder}/catalog.db"
-      init_if_not_exists: true
-      writable_storage: ["file://localhost{folder}/data", "sqlite:///{folder}/t.db"]
-"""
-    )
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    serve = [sys.executable, "-m", "tiled", "serve", "config", str(config)]
-    with (folder / "log").open("w") as output:
-        server = subprocess.Popen(
-            [*serve, "--host", "127.0.0.1", "--port", str(port)],
-            stdout=output,
-            stderr=output,
-        )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        deadline = time.monotonic() + 45
-        while True:
-            with contextlib.suppress(OSError):
-                urllib.request.urlopen(f"{url}/healthz", timeout=1).close()  # noqa: S310
-                break
-            assert time.monotonic() < deadline, (folder / "log").read_text()
-            time.sleep(0.1)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("XASNN_TILED_API_KEY", key)
-            yield url
-    finally:
-        server.terminate()
-        server.wait(20)
+@pytest.fixture
+def tiled(tiled_server, monkeypatch):
+    """The URL of a real Tiled server whose key is in the environment."""
+    monkeypatch.setenv("XASNN_TILED_API_KEY", tiled_server.key)
+    return tiled_server.url
 
 
 class Tiled:
@@ -122,10 +76,8 @@ class Feed:
 
 @pytest.fixture(params=["tiled", "feed"])
 def end(request):
-    if request.param == "tiled":
-        end = Tiled(request.getfixturevalue("tiled"))
-    else:
-        end = Feed()
+    in_tiled = request.param == "tiled"
+    end = Tiled(request.getfixturevalue("tiled")) if in_tiled else Feed()
     yield end
     end.close()
 

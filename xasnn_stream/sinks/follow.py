@@ -13,8 +13,8 @@ from xasnn_stream.telemetry.watched import Failed, join_thread, start_thread
 
 logger = logging.getLogger(__name__)
 
-BATCH = 64
-"""Rows read from the log at once."""
+BATCH = 16
+"""Rows delivered at once; a stop waits for the end of a delivery."""
 IDLE_S = 0.2
 """How often a sink with nothing to do gets to run its own errands."""
 RETRY_S = (0.5, 30.0)
