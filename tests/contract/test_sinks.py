@@ -11,6 +11,7 @@ import pytest
 from xasnn_stream import client
 from xasnn_stream.errors import SinkError
 from xasnn_stream.results import ResultLog
+from xasnn_stream.sinks import estimate_table
 from xasnn_stream.sinks.feed import FeedSink
 from xasnn_stream.sinks.follow import Follower
 from xasnn_stream.sinks.tiled import TiledSink
@@ -191,6 +192,25 @@ def test_tiled_holds_spectra_by_sweep_on_the_profiles_grid(
     assert np.isnan(spectra[[0, 2]]).all(), "sweeps without a result are unmeasured"
     np.testing.assert_array_equal(stored["energy"].read(), last.arrays["grid_energy"])
     assert stored["spectra"].metadata["channels"][2] == "difference"
+
+
+def test_what_a_crash_left_unfinished_is_written_again(
+    tiled, in_tiled, log, make_estimate, node, monkeypatch
+):
+    rows = deliveries(log, make_estimate("u", sweep=1))
+    with monkeypatch.context() as patch:
+        patch.setattr(estimate_table, "rows", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            in_tiled.sink.deliver(rows)
+    stored = node(in_tiled.url, "u")
+    stored["energy"].write(np.zeros(301))
+    stored["spectra"].write(np.zeros((2, 3, 301)))
+    in_tiled.again()
+    in_tiled.sink.deliver(rows)
+    assert stored["energy"].read()[0] == 11534.0
+    assert np.isnan(stored["spectra"].read()[0]).all()
+    assert stored["spectra"].read()[1, 0, 100] == pytest.approx(1 / 3)
+    assert len(in_tiled.received(["u"])) == 1
 
 
 def test_tiled_tells_what_a_result_was_made_of(in_tiled, log, make_estimate, node):

@@ -56,7 +56,7 @@ class TiledSink:
         for key, batch in _by_node(deliveries).items():
             try:
                 self._node(key, batch[0]).write(batch)
-            except (httpx.HTTPError, OSError, KeyError) as error:
+            except (httpx.HTTPError, OSError, KeyError, ValueError) as error:
                 # What the server holds now is uncertain: look again before writing.
                 self._nodes.pop(key, None)
                 raise SinkError(self._explain(error)) from error
@@ -93,7 +93,8 @@ class TiledSink:
         if self._root is None:
             root = self._server
             for part in self._path:
-                root = _container(root, part)
+                # It may be a tree of its own, whose parent makes no containers.
+                root = root[part] if part in root else _container(root, part)
             self._root = root
         return self._root
 
@@ -136,13 +137,19 @@ class _Node:
                 self._rows[row["id"]] = int(row["sweep"]), bool(row["complete"])
         self._columns = estimate_table.fitting(self._table.columns, descriptors)
         self._energy = _existing(self._client, names, "energy")
+        self._grid: NDArray[Any] | None = None
         self._spectra = _existing(self._client, names, "spectra")
 
     def write(self, deliveries: Sequence[Delivery]) -> None:
         """Write the rows that are not there yet and the spectra that belong to them."""
         new = [d for d in deliveries if d.estimate["id"] not in self._rows]
-        for delivery in deliveries:
-            self._write_spectra(delivery)
+        whole = {sweep for sweep, complete in self._rows.values() if complete}
+        runs = [delivery.estimate["run"] for delivery in deliveries]
+        whole |= {run["sweep"] for run in runs if run["complete"]}
+        for delivery, run in zip(deliveries, runs, strict=True):
+            # Spectra of an incomplete sweep are void once there are complete ones.
+            if run["complete"] or run["sweep"] not in whole:
+                self._write_spectra(delivery, run["sweep"])
         if new:
             rows = estimate_table.rows(new, self._columns)
             self._table.append_partition(0, rows)
@@ -151,42 +158,43 @@ class _Node:
             self._rows[delivery.estimate["id"]] = run["sweep"], run["complete"]
         self._write_status()
 
-    def _write_spectra(self, delivery: Delivery) -> None:
+    def _write_spectra(self, delivery: Delivery, sweep: int) -> None:
         spectra = delivery.arrays.get("grid_spectra")
-        run = delivery.estimate["run"]
         if spectra is None:
             return
-        if not run["complete"] and (run["sweep"], True) in self._rows.values():
-            return  # void already: the complete one is there
-        energy = delivery.arrays["grid_energy"]
-        if self._energy is None:
-            self._energy = self._client.write_array(
-                energy, key="energy", metadata={"unit": "eV"}, dims=["energy"]
-            )
-        if self._spectra is None:
-            self._spectra = self._client.write_array(
-                _unmeasured(1, spectra),
-                key="spectra",
-                metadata={"channels": list(GRID_CHANNELS)},
-                dims=["sweep", "channel", "energy"],
-            )
-        self._put_sweep(run["sweep"], spectra, energy)
-
-    def _put_sweep(
-        self, sweep: int, spectra: NDArray[Any], energy: NDArray[Any]
-    ) -> None:
-        length, *grid = self._spectra.shape
-        if tuple(grid) != spectra.shape or not np.allclose(self._energy.read(), energy):
+        if not self._has_grid(delivery.arrays["grid_energy"]):
             logger.warning(
                 "%s/spectra is on another energy grid than this result; only its row "
                 "is written (replay into other results to have its spectra)",
                 self._client.uri,
             )
             return
-        first = min(sweep, length)
-        block = _unmeasured(sweep + 1 - first, spectra)
+        # Arrays are written before rows: without rows, whatever is there is unfinished.
+        length = self._spectra.shape[0] if self._spectra is not None else 0
+        first = min(sweep, length) if self._rows else 0
+        block = np.full((sweep + 1 - first, *spectra.shape), np.nan)
         block[-1] = spectra
-        self._spectra.patch(block, offset=(first, 0, 0), extend=True)
+        if self._spectra is None:
+            self._spectra = self._client.write_array(
+                block,
+                key="spectra",
+                metadata={"channels": list(GRID_CHANNELS)},
+                dims=["sweep", "channel", "energy"],
+            )
+        else:
+            self._spectra.patch(block, offset=(first, 0, 0), extend=True)
+
+    def _has_grid(self, energy: NDArray[Any]) -> bool:
+        """Whether the stored spectra are on this grid; the first one decides."""
+        if self._grid is None:
+            if self._energy is None:
+                self._energy = self._client.write_array(
+                    energy, key="energy", metadata={"unit": "eV"}, dims=["energy"]
+                )
+            elif not self._rows:
+                self._energy.write(energy)
+            self._grid = np.asarray(self._energy.read())
+        return self._grid.shape == energy.shape and np.allclose(self._grid, energy)
 
     def _write_status(self) -> None:
         sweeps = {sweep for sweep, _ in self._rows.values()}
@@ -238,7 +246,3 @@ def _container(parent: Any, key: str, delivery: Delivery | None = None) -> Any:
 
 def _existing(parent: Any, names: set[str], key: str) -> Any:
     return parent[key] if key in names else None
-
-
-def _unmeasured(sweeps: int, like: NDArray[Any]) -> NDArray[Any]:
-    return np.full((sweeps, *like.shape), np.nan)
