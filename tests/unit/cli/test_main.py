@@ -93,3 +93,13 @@ def test_replay_of_a_live_source_points_to_run(capsys, tmp_path):
     code = command.main(["replay", "sim-step", "zmq://127.0.0.1:9"])
     assert code in (1, 2)
     assert "live" in capsys.readouterr().err
+
+
+def test_times_of_a_replay_are_epoch_seconds_or_dates(capsys):
+    parse = command.parser().parse_args
+    given = parse(["replay", "p", "s", "--since", "12.5", "--until", "2026-11-22T00Z"])
+    assert (given.since, given.until) == (12.5, 1795305600.0)
+    with pytest.raises(SystemExit) as refused:
+        parse(["replay", "p", "s", "--since", "yesterday"])
+    assert refused.value.code == 2
+    assert "2026-11-22" in capsys.readouterr().err
