@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+import httpx
+
 from xasnn_stream.client import results, subscribe
 from xasnn_stream.errors import SourceError
 from xasnn_stream.library import read_library
@@ -22,6 +24,7 @@ from xasnn_stream.simulation.foil import measure_foil
 from xasnn_stream.simulation.processes import Children, ProcessError
 from xasnn_stream.simulation.scoring import Sighting, Summary, summarize
 from xasnn_stream.simulation.services import (
+    RAW,
     Services,
     plan_services,
     start_archive,
@@ -142,7 +145,11 @@ def _measure(
         engine.subscribe(audience.documents)
         for chapter in series.chapters:
             children.check()
-            run_plan(engine, series.beamline.sweep(chapter))
+            try:
+                run_plan(engine, series.beamline.sweep(chapter))
+            except httpx.HTTPError as error:
+                children.check()
+                raise ProcessError(f"Tiled did not take a raw run: {error}") from error
 
 
 @contextmanager
@@ -151,7 +158,7 @@ def _raw_folder(services: Services) -> Iterator[Any]:
 
     server = from_uri(services.tiled, api_key=services.api_key)
     try:
-        yield server.create_container("raw")
+        yield server[RAW]
     finally:
         server.context.close()
 

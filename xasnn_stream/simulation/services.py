@@ -2,8 +2,10 @@
 
 import json
 import secrets
+import sqlite3
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,9 @@ from typing import Any
 import httpx
 
 from xasnn_stream.simulation.processes import Children, free_port, listens
+
+RAW, RESULTS = "raw", "results"
+"""Trees of the Tiled server."""
 
 START_S = 120.0
 """For a process to become ready on a machine that is busy."""
@@ -124,17 +129,34 @@ def start_daemon(children: Children, services: Services, profile: str) -> None:
 
 
 def _tiled_config(folder: Path) -> dict[str, Any]:
-    tables = f"sqlite:///{folder / 'tables.db'}"
-    storage = [f"file://localhost{folder / 'data'}", tables]
-    catalog = {
-        "uri": f"sqlite:///{folder / 'catalog.db'}",
-        "init_if_not_exists": True,
-        "writable_storage": storage,
-    }
     exporter = "bluesky_tiled_plugins.exporters:json_seq_exporter"
     return {
-        "trees": [{"path": "/", "tree": "catalog", "args": catalog}],
+        "trees": [_catalog(folder, RAW), _catalog(folder, RESULTS)],
         "media_types": {"BlueskyRun": {"application/json-seq": exporter}},
+    }
+
+
+def _catalog(folder: Path, name: str) -> dict[str, Any]:
+    """Return one tree of the server, with databases of its own.
+
+    Raw runs and results are written at the same time, and SQLite has one writer; with
+    write-ahead logging at least readers do not block it. (DuckDB tables take a server
+    down: Tiled shares one connection of it between threads.)
+    """
+    tables = folder / f"{name}-tables.db"
+    with closing(sqlite3.connect(tables)) as database:
+        database.execute("PRAGMA journal_mode=WAL")
+    return {
+        "path": f"/{name}",
+        "tree": "catalog",
+        "args": {
+            "uri": f"sqlite:///{folder / f'{name}-catalog.db'}",
+            "init_if_not_exists": True,
+            "writable_storage": [
+                f"file://localhost{folder / name}",
+                f"sqlite:///{tables}",
+            ],
+        },
     }
 
 
