@@ -6,7 +6,9 @@ of the first derivative of the measured foil.
 """
 
 import hashlib
+import io
 import json
+import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,9 @@ SHELL_BULK_CN = (12.0, 6.0, 24.0, 12.0)
 """Neighbours in the first four shells of an fcc crystal."""
 
 PARTICLES_FILE = "particles.json"
+
+_MALFORMED = (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile)
+"""What reading files of another form raises."""
 
 _SHAPES = {
     "ico": "icosahedral",
@@ -156,7 +161,7 @@ def read_library(path: str | Path) -> Library:
         index = cast("dict[str, Any]", json.loads(index_path.read_text()))
         element, edge = path.stem.split("_")[:2]
         calibration = cast("dict[str, Any]", index["calibration"])[element]
-        with np.load(path, allow_pickle=False) as arrays:
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             data = {name: arrays[name] for name in arrays.files}
         x = np.asarray(data["x"], float)
         amplitude = float(calibration["norm_amp"])
@@ -181,7 +186,7 @@ def read_library(path: str | Path) -> Library:
             bulk_site=str(index["bulk_site"]),
             sha256=hashlib.sha256(content + index_path.read_bytes()).hexdigest(),
         )
-    except (OSError, KeyError, ValueError) as error:
+    except _MALFORMED as error:
         raise LibraryError(
             f"{path} is not a training library: {error!r}; expected "
             f"<Element>_<edge>.npz with {PARTICLES_FILE} beside it"

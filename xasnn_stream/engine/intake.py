@@ -53,7 +53,7 @@ def absorb(
     if reference is not None:
         curves.append(reference)
     energy, *curves = merge_duplicates(spectrum.energy_ev, *curves)
-    return _out_of_range(energy, settings, element, edge) or Absorption(
+    return out_of_range(energy, settings, element, edge) or Absorption(
         energy, curves[0], curves[1] if len(curves) > 1 else None
     )
 
@@ -96,9 +96,10 @@ def _reference(
     return transmission(it, ir)
 
 
-def _out_of_range(
+def out_of_range(
     energy: FloatArray, settings: EngineSettings, element: str, edge: str
 ) -> Reason | None:
+    """Return why ascending energies (eV) cannot be normalized about an edge."""
     quality = settings.quality
     if len(energy) < quality.min_points:
         return Reason("too_few_points", f"{len(energy)} different energies")

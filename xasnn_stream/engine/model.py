@@ -18,6 +18,16 @@ SCHEMA = "xasnn.model/1"
 MANIFEST = "manifest.json"
 WEIGHTS = "ensemble.safetensors"
 
+_MALFORMED = (
+    OSError,
+    KeyError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    SafetensorError,
+)
+"""What reading a manifest of another form raises."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Model:
@@ -103,14 +113,16 @@ def load_model(folder: str | Path, device: str = "cpu") -> Model:
             )
             for level, values in manifest["calibration"]["quantiles"].items()
         }
-    except (OSError, KeyError, json.JSONDecodeError, SafetensorError) as error:
+        return Model(
+            name=manifest["name"],
+            sha256=hashlib.sha256(manifest_bytes).hexdigest(),
+            manifest=manifest,
+            tensors=tensors,
+            grid=tensors["grid"],
+            quantiles=quantiles,
+            device=device,
+        )
+    except ModelError:
+        raise
+    except _MALFORMED as error:
         raise ModelError(f"{folder} is not a model folder: {error!r}") from error
-    return Model(
-        name=manifest["name"],
-        sha256=hashlib.sha256(manifest_bytes).hexdigest(),
-        manifest=manifest,
-        tensors=tensors,
-        grid=tensors["grid"],
-        quantiles=quantiles,
-        device=device,
-    )

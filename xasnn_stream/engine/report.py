@@ -27,7 +27,7 @@ def report(
 ) -> Estimate:
     """Return the estimate of one row, a rejection if its numbers cannot be used."""
     quality = _quality(batch, row, len(spectrum.energy_ev))
-    problem = _unusable(context, batch, row, quality)
+    problem = unusable(context, batch, row)
     if problem is not None:
         return reject(context, spectrum, problem, quality)
     descriptors = _descriptors(context.model, batch, row)
@@ -78,25 +78,30 @@ def _quality(batch: Batch, row: int, n_points: int) -> Quality:
     )
 
 
-def _unusable(
-    context: Context, batch: Batch, row: int, found: Quality
-) -> Reason | None:
-    """Return why a computed row is rejected after all, None if it is not."""
+def unusable(context: Context, batch: Batch, row: int) -> Reason | None:
+    """Return why a computed row is rejected after all, None if it is not.
+
+    The step is judged before the edge's position, which means nothing without a step.
+    """
     limits = context.settings.quality
     e0, step, noise = (
-        math.nan if value is None else value
-        for value in (found.e0_ev, found.edge_step, found.noise)
+        float(values[row])
+        for values in (
+            batch.sample.normalized.e0,
+            batch.sample.normalized.edge_step,
+            batch.sample.noise,
+        )
     )
     edge = f"{context.model.element} {context.model.edge} at {context.edge_ev:.0f} eV"
-    if not abs(e0 - context.edge_ev) <= limits.max_e0_shift_ev:
-        text = f"the steepest rise is at {e0:.1f} eV, far from {edge}"
-        return Reason("wrong_edge", text)
     if not step >= limits.min_edge_step:
         text = f"edge step {step:.3g}; at least {limits.min_edge_step:g} needed"
         return Reason("no_step", text)
     if not noise <= limits.max_noise:
         text = f"noise {noise:.2g} of the edge step per point; at most "
         return Reason("too_noisy", text + f"{limits.max_noise:g}")
+    if not abs(e0 - context.edge_ev) <= limits.max_e0_shift_ev:
+        text = f"the steepest rise is at {e0:.1f} eV, far from {edge}"
+        return Reason("wrong_edge", text)
     if not bool(batch.differences[row].isfinite().all()):
         grid = context.model.grid
         text = f"the model reads {grid[0]:+g} to {grid[-1]:+g} eV about the edge, "

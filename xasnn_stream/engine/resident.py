@@ -13,10 +13,9 @@ import torch
 from xasnn_stream.edges import edge_energy_ev
 from xasnn_stream.engine.batch import Context, compute
 from xasnn_stream.engine.foil import Foil
-from xasnn_stream.engine.intake import Absorption, absorb
-from xasnn_stream.engine.measure import curves
+from xasnn_stream.engine.intake import Absorption, absorb, out_of_range
 from xasnn_stream.engine.model import Model, load_model
-from xasnn_stream.engine.report import reject, report
+from xasnn_stream.engine.report import reject, report, unusable
 from xasnn_stream.engine.settings import EngineSettings
 from xasnn_stream.errors import FoilError, ModelError
 from xasnn_stream.estimate import Estimate
@@ -88,14 +87,16 @@ class Engine:
         return [estimates[index] for index in range(len(spectra))]
 
     def _check(self, foil: Foil) -> None:
-        context = self._context
-        edge = (
-            f"{context.model.element} {context.model.edge} at {context.edge_ev:.0f} eV"
-        )
-        found = float(curves([(foil.energy_ev, foil.mu)], "cpu").e0[0])
-        limit = self.settings.quality.max_e0_shift_ev
-        if not abs(found - context.edge_ev) <= limit:
+        """Refuse a foil that would be rejected as a sample."""
+        context, model = self._context, self._context.model
+        edge = f"{model.element} {model.edge}"
+        energy = foil.energy_ev
+        problem = out_of_range(energy, self.settings, model.element, model.edge)
+        if problem is None:
+            batch = compute(context, [Absorption(energy, foil.mu, None)])
+            problem = unusable(context, batch, 0)
+        if problem is not None:
             raise FoilError(
-                f"foil {foil.name}: its steepest rise is at {found:.1f} eV, not within "
-                f"{limit:g} eV of {edge}; name a foil of that edge"
+                f"foil {foil.name}: {problem.text}; name a foil of {edge} measured "
+                "over the range of its samples"
             )

@@ -2,8 +2,9 @@
 
 import hashlib
 import json
+import os
 import platform
-import shutil
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -19,7 +20,7 @@ from xasnn_stream.engine.model import MANIFEST, SCHEMA, WEIGHTS, load_model
 from xasnn_stream.errors import LibraryError
 from xasnn_stream.library import SHELL_BULK_CN, Library, read_library
 from xasnn_stream.training.calibrate import Calibration, calibrate, calibrate_novelty
-from xasnn_stream.training.card import write_card
+from xasnn_stream.training.card import FIGURE, write_card
 from xasnn_stream.training.evaluation import evaluate
 from xasnn_stream.training.fit import fit_ensemble, fit_ridge, scaling_for
 from xasnn_stream.training.nuisances import Stage, on_grid, stage
@@ -58,8 +59,7 @@ def train(recipe_path: Path, output: Path, progress: Progress) -> Path:
     recipe = _with_possible_descriptors(recipe, library)
     trained = _train(recipe, library, progress)
     output.mkdir(parents=True, exist_ok=True)
-    if recipe_path.resolve() != (output / RECIPE).resolve():
-        shutil.copyfile(recipe_path, output / RECIPE)
+    _write_recipe(recipe_path, recipe.library, output)
     (output / WEIGHTS).write_bytes(
         save({name: tensor.contiguous() for name, tensor in trained.tensors.items()})
     )
@@ -72,9 +72,19 @@ def train(recipe_path: Path, output: Path, progress: Progress) -> Path:
     )
     manifest["training_seconds"] = round(time.monotonic() - started)
     write_card(output, manifest, model, library, recipe)
-    manifest["files"] |= _hashes(output, ("card.md", RECIPE, WEIGHTS))
+    manifest["files"] |= _hashes(output, ("card.md", FIGURE, RECIPE, WEIGHTS))
     _write_manifest(output, manifest)
     return output
+
+
+def _write_recipe(source: Path, library: Path, output: Path) -> None:
+    """Copy a recipe into a model folder, its library named as seen from there."""
+    if source.resolve() == (output / RECIPE).resolve():
+        return
+    there = os.path.relpath(library, output.resolve())
+    line = f"library: {json.dumps(there)}"
+    text = re.sub(r"(?m)^library:.*$", lambda _: line, source.read_text())
+    (output / RECIPE).write_text(text)
 
 
 def _with_possible_descriptors(recipe: Recipe, library: Library) -> Recipe:

@@ -48,7 +48,8 @@ def split(library: Library, recipe: Recipe) -> Split:
     """Split particles before anything is mixed.
 
     Held-out particles take all their sites, except bulk, out of training. The folds
-    deal the remaining particles, ordered by cn1, in turn to the members.
+    deal the remaining particles, ordered by their number of inequivalent sites, in turn
+    to the members.
     """
     banned = held_out_sites(library, recipe.held_out)
     names = [

@@ -1,0 +1,228 @@
+"""A readable sweep: its numbers, what they depend on and what they do not."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from xasnn_stream.engine.foil import Foil
+from xasnn_stream.errors import FoilError
+from xasnn_stream.estimate import GRID_CHANNELS
+
+E0 = 11564.0
+PARTS = ("std_model", "std_noise", "std_ambiguity")
+TRUE_CN1 = {"to38": 7.58, "cubo147": 8.98, "bulk": 12.0}
+
+
+def values(estimate):
+    return {
+        (name, field): getattr(descriptor, field)
+        for name, descriptor in estimate.descriptors.items()
+        for field in ("value", "std", *PARTS)
+    }
+
+
+def codes(estimate):
+    return [reason.code for reason in estimate.reasons]
+
+
+def with_channel(sweep, absorption, particle="to38", **foil):
+    """Return a sweep with a foil behind the sample."""
+    plain = sweep(particle)
+    ir = plain.channels["it"] * np.exp(-absorption("bulk", **foil))
+    return sweep(particle, channels={"ir": ir})
+
+
+@pytest.mark.parametrize(("particle", "cn1"), TRUE_CN1.items())
+def test_a_held_out_particle_and_the_foil_are_read(engine, sweep, particle, cn1):
+    (estimate,) = engine.estimate([sweep(particle)])
+    assert (estimate.verdict, estimate.reasons) == ("ok", ())
+    found = estimate.descriptors["cn1"]
+    # Half an atom: the bar for held-out particles under the simulation's nuisances.
+    assert found.value == pytest.approx(cn1, abs=0.5)
+    assert found.interval[0] <= cn1 <= found.interval[1]
+    # The steepest measured point, points being 0.5 eV apart.
+    assert estimate.quality.e0_ev == pytest.approx(E0, abs=1.0)
+    assert estimate.novelty.score < estimate.novelty.threshold
+
+
+def test_noise_per_point_is_the_counted_one(engine, sweep, absorption):
+    noisy = sweep(mu=absorption("to38", noise=2e-3, seed=4))
+    (estimate,) = engine.estimate([noisy])
+    # A robust deviation of some 250 points is good to about 10 %; step 1.1 against 1.15.
+    assert estimate.quality.noise == pytest.approx(2e-3, rel=0.25)
+
+
+def test_the_parts_add_up_and_the_interval_contains_the_value(engine, sweep):
+    for estimate in engine.estimate([sweep("to38"), sweep("oct19"), sweep("bulk")]):
+        assert estimate.descriptors.keys() >= {"cn1", "cn2", "cn3", "cn4"}
+        for descriptor in estimate.descriptors.values():
+            squares = sum(getattr(descriptor, part) ** 2 for part in PARTS)
+            assert descriptor.std**2 == pytest.approx(squares, rel=1e-12)
+            assert all(getattr(descriptor, part) > 0 for part in PARTS)
+            low, high = descriptor.interval
+            assert low < descriptor.value < high
+            assert descriptor.level == 0.9
+
+
+def test_more_noise_widens_the_noise_part(engine, sweep, absorption):
+    stds = [
+        engine.estimate([sweep(mu=absorption("to38", noise=noise, seed=6))])[0]
+        .descriptors["cn1"]
+        .std_noise
+        for noise in (1e-3, 1e-2)
+    ]
+    # First order in the noise, were the sensitivity the same; it depends on the noise.
+    assert stds[1] > 3 * stds[0]
+
+
+def test_without_any_foil_the_verdict_is_caution(load, sweep):
+    (estimate,) = load().estimate([sweep()])
+    assert (estimate.verdict, codes(estimate)) == ("caution", ["no_foil"])
+    assert estimate.provenance.reference is None
+    assert estimate.provenance.reference_sha256 is None
+    assert np.isnan(estimate.arrays["grid_spectra"][1:]).all()
+
+
+def test_a_sweeps_own_channel_serves_as_foil(load, sweep, absorption):
+    spectrum = with_channel(sweep, absorption, noise=3e-4, seed=5)
+    (estimate,) = load(reference_first="channel").estimate([spectrum])
+    assert estimate.verdict == "ok"
+    assert estimate.provenance.reference == "reference channel"
+    assert estimate.descriptors["cn1"].value == pytest.approx(7.58, abs=0.5)
+
+
+def test_an_own_channel_aligns_to_the_deployed_foil(engine, sweep, absorption, foil):
+    moved = 2.3
+    here = with_channel(sweep, absorption, noise=3e-4, seed=5)
+    there = dataclasses.replace(here, energy_ev=here.energy_ev + moved)
+    first, second = engine.estimate([here, there])
+    assert first.provenance.reference == foil.name
+    assert first.quality.e0_shift_ev == pytest.approx(0.0, abs=0.05)
+    shift = second.quality.e0_shift_ev - first.quality.e0_shift_ev
+    assert shift == pytest.approx(moved, abs=1e-6)
+    assert second.verdict == "ok"
+    for key, value in values(first).items():
+        assert values(second)[key] == pytest.approx(value, abs=1e-6), key
+
+
+def test_a_foil_of_another_beamtime_is_a_caution(engine, sweep, absorption):
+    there = sweep(energy=sweep().energy_ev + 2.3, mu=absorption("to38"))
+    (estimate,) = engine.estimate([there])
+    assert (estimate.verdict, codes(estimate)) == ("caution", ["foil_shift"])
+
+
+def test_an_oxide_is_outside(engine, sweep, absorption):
+    energy = sweep().energy_ev
+    line = 0.8 * np.exp(-0.5 * ((energy - E0 - 3) / 2.5) ** 2)
+    (estimate,) = engine.estimate([sweep(mu=absorption("to38") + line)])
+    assert estimate.verdict == "outside"
+    assert "novel" in codes(estimate)
+    assert estimate.novelty.score > estimate.novelty.threshold
+    assert estimate.descriptors
+
+
+def test_batch_mates_change_nothing(engine, sweep, absorption):
+    particles = ("oct19", "cubo55", "to79", "ico55", "hcp_19", "bulk")
+    mates = [
+        sweep(particles[k % 6], mu=absorption(particles[k % 6], noise=1e-3, seed=k))
+        for k in range(28)
+    ]
+    fine = E0 + np.arange(-180, 600, 0.25)
+    mates.append(sweep(energy=fine, mu=absorption("to38", fine)))
+    mates.append(sweep(mu=np.ones(410)))
+    spectrum = with_channel(sweep, absorption, noise=3e-4, seed=5)
+    (alone,) = engine.estimate([spectrum])
+    among = engine.estimate([*mates[:15], spectrum, *mates[15:]])[15]
+    assert among.id == alone.id
+    # Only the order of summation differs.
+    for key, value in values(alone).items():
+        assert values(among)[key] == pytest.approx(value, abs=1e-9), key
+    assert among.novelty.score == pytest.approx(alone.novelty.score, abs=1e-9)
+    for name, array in alone.arrays.items():
+        np.testing.assert_allclose(among.arrays[name], array, atol=1e-9, err_msg=name)
+
+
+def test_the_direction_of_a_sweep_changes_nothing(engine, sweep):
+    up = sweep()
+    down = dataclasses.replace(
+        up,
+        energy_ev=up.energy_ev[::-1],
+        channels={role: values[::-1] for role, values in up.channels.items()},
+    )
+    first, second = engine.estimate([up, down])
+    assert values(second) == values(first)
+    assert (np.diff(second.arrays["energy"]) > 0).all()
+
+
+def test_gains_of_the_chambers_change_nothing(engine, sweep):
+    plain = sweep()
+    amplified = sweep(channels={"i0": plain.channels["i0"] * 7.0})
+    first, second = engine.estimate([plain, amplified])
+    # ln 7 is an offset of μ, which the pre-edge removes up to rounding.
+    for key, value in values(first).items():
+        assert values(second)[key] == pytest.approx(value, abs=1e-8), key
+
+
+def test_ids_are_reproducible_and_tell_incomplete_from_complete(engine, sweep):
+    whole = sweep()
+    run = dataclasses.replace(whole.run, complete=False)
+    gapped = dataclasses.replace(whole, run=run)
+    partial = dataclasses.replace(whole, run=dataclasses.replace(run, final=False))
+    first, again, incomplete, unfinished = engine.estimate(
+        [whole, whole, gapped, partial]
+    )
+    assert first.id == again.id
+    assert len(first.id) == 32
+    assert incomplete.id != first.id
+    assert codes(incomplete) == ["incomplete"]
+    assert unfinished.id is None
+
+
+def test_what_is_delivered_beside_the_document(engine, sweep):
+    spectrum = sweep()
+    (estimate,) = engine.estimate([spectrum])
+    arrays = estimate.arrays
+    np.testing.assert_array_equal(arrays["energy"], spectrum.energy_ev)
+    grid = arrays["grid_energy"]
+    assert (grid[0], grid[-1], len(grid)) == (E0 - 30, E0 + 120, 301)
+    sample, reference, difference = arrays["grid_spectra"]
+    assert len(arrays["grid_spectra"]) == len(GRID_CHANNELS)
+    np.testing.assert_allclose(difference, sample - reference, atol=1e-12)
+    # Flattened: one above the edge, zero below it, up to the fine structure.
+    assert sample[grid > E0 + 100].mean() == pytest.approx(1.0, abs=0.02)
+    assert sample[grid < E0 - 20].mean() == pytest.approx(0.0, abs=0.01)
+    document = json.loads(json.dumps(estimate.document(), allow_nan=False))
+    assert document["provenance"]["reference"] == "foil.csv"
+
+
+def test_a_foil_of_another_edge_is_refused(load, foil):
+    moved = Foil("gold.csv", foil.energy_ev + 355.0, foil.mu, "a" * 64)
+    with pytest.raises(FoilError, match=r"gold\.csv.*Pt L3"):
+        load(moved)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        (lambda e, mu: (e + 20.0, mu), "steepest rise"),
+        (lambda e, mu: (e, 3.0 - mu), "edge step"),
+        (lambda e, mu: (e[e > E0 - 20], mu[e > E0 - 20]), "before the edge"),
+        (lambda e, mu: (e[e < E0 + 80], mu[e < E0 + 80]), "about the edge"),
+    ],
+    ids=["20 eV off", "inverted", "no pre-edge", "shorter than the model's window"],
+)
+def test_a_foil_that_would_be_rejected_as_a_sample_is_refused(load, foil, spoil, why):
+    energy, mu = spoil(foil.energy_ev, foil.mu)
+    with pytest.raises(FoilError, match=why):
+        load(Foil("bad.csv", energy, mu, "a" * 64))
+
+
+def test_warming_up_leaves_the_numbers_alone(load, foil, sweep, engine):
+    fresh = load(foil)
+    fresh.warm_up()
+    (warm,) = fresh.estimate([sweep()])
+    (plain,) = engine.estimate([sweep()])
+    assert values(warm) == values(plain)
+    assert engine.estimate([]) == []
