@@ -27,9 +27,10 @@ from xasnn_stream.simulation.services import (
     RAW,
     Services,
     plan_services,
-    start_archive,
     start_daemon,
-    wait_for_archive,
+    start_proxy,
+    start_tiled,
+    wait_for_tiled,
 )
 from xasnn_stream.simulation.story import Chapter, held_out_particles, tell
 from xasnn_stream.simulation.watching import Audience
@@ -88,11 +89,12 @@ def run_demo(
     services = plan_services(folder)
     with Children(folder / "logs") as children:
         reporter.note(f"starting Tiled and the 0MQ proxy; logs in {folder / 'logs'}")
-        start_archive(children, services)
+        start_tiled(children, services)
+        start_proxy(children, services)
         reporter.note("measuring the reference foil")
         with experiment() as engine:
             measure_foil(engine, series.beamline, services.foil)
-        wait_for_archive(children, services)
+        wait_for_tiled(children, services)
         reporter.note("starting the daemon")
         start_daemon(children, services, PROFILE)
         reporter.ready(services)

@@ -75,17 +75,26 @@ def plan_services(folder: Path) -> Services:
     return Services(folder, secrets.token_hex(16), *ports)
 
 
-def start_archive(children: Children, services: Services) -> None:
-    """Start Tiled and the proxy, without waiting for them."""
+def start_tiled(children: Children, services: Services) -> None:
+    """Start Tiled, without waiting for it."""
     config = services.folder / "tiled.yml"
     # JSON is YAML, and quotes what needs quoting.
     config.write_text(json.dumps(_tiled_config(services.folder), indent=2))
-    tiled = ["serve", "config", str(config), "--host", "127.0.0.1"]
+    address = ["--host", "127.0.0.1", "--port", str(services.tiled_port)]
     children.start(
         "tiled",
-        _python("tiled", *tiled, "--port", str(services.tiled_port)),
+        _python("tiled", "serve", "config", str(config), *address),
         {"TILED_SINGLE_USER_API_KEY": services.api_key},
     )
+
+
+def wait_for_tiled(children: Children, services: Services) -> None:
+    """Wait until Tiled answers."""
+    children.wait_until(lambda: _answers(f"{services.tiled}/healthz"), "Tiled", START_S)
+
+
+def start_proxy(children: Children, services: Services) -> None:
+    """Start the 0MQ proxy and wait until it listens."""
     children.start(
         "proxy",
         _python(
@@ -95,11 +104,6 @@ def start_archive(children: Children, services: Services) -> None:
         ),
         {},
     )
-
-
-def wait_for_archive(children: Children, services: Services) -> None:
-    """Wait until Tiled answers and the proxy listens."""
-    children.wait_until(lambda: _answers(f"{services.tiled}/healthz"), "Tiled", START_S)
     children.wait_until(
         lambda: listens(services.in_port) and listens(services.out_port),
         "the 0MQ proxy",
@@ -107,8 +111,20 @@ def wait_for_archive(children: Children, services: Services) -> None:
     )
 
 
-def start_daemon(children: Children, services: Services, profile: str) -> None:
-    """Start the daemon and wait until it is ready."""
+def start_daemon(
+    children: Children,
+    services: Services,
+    profile: str,
+    *,
+    foil: str | None = None,
+    results: bool = True,
+) -> None:
+    """Start the daemon and wait until it is ready.
+
+    `foil` is what `--reference` takes, by default the services' own file; `results`
+    says whether results go to Tiled as well.
+    """
+    tiled = ["--results", services.tiled] if results else []
     children.start(
         "daemon",
         _python(
@@ -117,8 +133,8 @@ def start_daemon(children: Children, services: Services, profile: str) -> None:
             *("--source", services.source),
             *("--feed", services.feed),
             *("--http", f"127.0.0.1:{services.http_port}"),
-            *("--results", services.tiled),
-            *("--reference", str(services.foil)),
+            *tiled,
+            *("--reference", foil or str(services.foil)),
             *("--state", str(services.folder / "state")),
         ),
         {"XASNN_TILED_API_KEY": services.api_key},
