@@ -196,10 +196,9 @@ def read_library(path: str | Path) -> Library:
 def _atomic(
     data: Mapping[str, NDArray[Any]], x: FloatArray, edge_ev: float, shift: float
 ) -> FloatArray:
-    """Return the atomic background on `x`, 1 at the edge + 50 eV as the spectra are."""
+    """Return the atomic background on `x`, in the unit of the site spectra."""
     energy = data["raw_e_1.00"] + data["raw_Eabs_offset_1.00"] + shift - edge_ev
     background = data["raw_mu0_1.00"]
     if energy.ndim > 1:
         energy, background = energy[0], background[0]
-    atomic = np.interp(x, energy, background)
-    return np.asarray(atomic / np.interp(50.0, energy, background), float)
+    return np.asarray(np.interp(x, energy, background), float)

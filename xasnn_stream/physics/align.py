@@ -8,12 +8,11 @@ averages over the whole rise and moves by hundredths of an eV under counting noi
 import torch
 from torch import Tensor
 
-from xasnn_stream.physics.ragged import interpolate
+from xasnn_stream.physics.ragged import integrate, interpolate
 
 LOW_LEVEL, HIGH_LEVEL = 0.25, 0.75
 SEARCH_BELOW_EV, SEARCH_ABOVE_EV = 20.0, 10.0
 _SEARCH_STEP_EV = 0.1
-_SUBSAMPLES = 4
 
 
 def edge_position(energy: Tensor, flat: Tensor, valid: Tensor, e0: Tensor) -> Tensor:
@@ -35,12 +34,8 @@ def rebin(
 ) -> Tensor:
     """Average spectra over bins of `width` eV centred at `at` (`batch x bins`).
 
-    The mean of the linear interpolant over each bin, so points finer than a bin are
-    averaged and coarser ones interpolated; NaN where a bin leaves the data.
+    The mean of the linear interpolant over each bin, so that all points finer than a
+    bin are averaged and coarser ones interpolated; NaN where a bin leaves the data.
     """
-    inner = (torch.arange(_SUBSAMPLES, dtype=at.dtype, device=at.device) + 0.5) / (
-        _SUBSAMPLES
-    ) - 0.5
-    fine = at.unsqueeze(-1) + width * inner
-    flat_at = fine.reshape(at.shape[0], -1)
-    return interpolate(flat_at, energy, values, valid).reshape(fine.shape).mean(-1)
+    low = integrate(at - width / 2, energy, values, valid)
+    return (integrate(at + width / 2, energy, values, valid) - low) / width

@@ -50,13 +50,33 @@ def interpolate(at: Tensor, x: Tensor, y: Tensor, valid: Tensor) -> Tensor:
 
     `at` is `batch x wanted`, `x` ascending and `y` `batch x points`.
     """
-    x = x.masked_fill(~valid, torch.inf)
-    last = valid.sum(-1, keepdim=True) - 1
-    right = torch.searchsorted(x.contiguous(), at.contiguous(), right=True)
-    right = torch.minimum(right.clamp(min=1), last.clamp(min=1))
-    left = right - 1
-    x0, x1 = x.gather(-1, left), x.gather(-1, right)
-    y0, y1 = y.gather(-1, left), y.gather(-1, right)
+    left, inside = _segment(at, x, valid)
+    x0, x1 = x.gather(-1, left), x.gather(-1, left + 1)
+    y0, y1 = y.gather(-1, left), y.gather(-1, left + 1)
     result = y0 + (y1 - y0) * (at - x0) / (x1 - x0)
-    inside = (at >= x.gather(-1, torch.zeros_like(last))) & (at <= x.gather(-1, last))
     return torch.where(inside, result, torch.nan)
+
+
+def integrate(at: Tensor, x: Tensor, y: Tensor, valid: Tensor) -> Tensor:
+    """Integrate the linear interpolant from the first point to `at`, row by row.
+
+    Shapes as for `interpolate`; NaN outside the measured range.
+    """
+    left, inside = _segment(at, x, valid)
+    area = (0.5 * (y[..., 1:] + y[..., :-1]) * x.diff()).cumsum(-1)
+    area = torch.cat((torch.zeros_like(y[..., :1]), area), -1)
+    x0, x1 = x.gather(-1, left), x.gather(-1, left + 1)
+    y0, y1 = y.gather(-1, left), y.gather(-1, left + 1)
+    within = at - x0
+    rest = within * (y0 + 0.5 * (y1 - y0) * within / (x1 - x0))
+    return torch.where(inside, area.gather(-1, left) + rest, torch.nan)
+
+
+def _segment(at: Tensor, x: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the index left of each wanted value, and whether data lie on both sides."""
+    last = valid.sum(-1, keepdim=True) - 1
+    ascending = x.masked_fill(~valid, torch.inf).contiguous()
+    right = torch.searchsorted(ascending, at.contiguous(), right=True)
+    left = torch.minimum(right.clamp(min=1), last.clamp(min=1)) - 1
+    inside = (at >= x[..., :1]) & (at <= x.gather(-1, last))
+    return left, inside
