@@ -12,24 +12,33 @@ from xasnn_stream.library import read_library
 from xasnn_stream.simulation.beamline import Beamline, seeded
 from xasnn_stream.simulation.experiment import experiment, run_plan
 from xasnn_stream.simulation.foil import measure_foil
+from xasnn_stream.simulation.measured import measured_table
 from xasnn_stream.simulation.plans import Plan
 from xasnn_stream.simulation.playback import playback, read_recording
 from xasnn_stream.simulation.story import held_out_particles, tell
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run `sim-step` or `playback`; returns the exit code."""
+    """Run `sim-step`, `playback` or `measured`; returns the exit code."""
     options = _parser().parse_args(arguments)
     try:
-        with experiment(publish=options.publish, record=options.record) as engine:
-            for plan in options.plans(options, engine):
-                run_plan(engine, plan)
+        options.run(options)
     except XasnnError as error:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+def _publish(options: argparse.Namespace) -> None:
+    with experiment(publish=options.publish, record=options.record) as engine:
+        for plan in options.plans(options, engine):
+            run_plan(engine, plan)
+
+
+def _measured(options: argparse.Namespace) -> None:
+    print("\n".join(measured_table(options.data)))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -46,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     step.add_argument("--scans", type=int, default=40)
     step.add_argument("--seed", type=int, default=1)
     step.add_argument("--foil", type=Path, metavar="FILE", help="measure a foil first")
-    step.set_defaults(plans=_series)
+    step.set_defaults(run=_publish, plans=_series)
     files = shapes.add_parser("playback", help="measured files, counts as they are")
     files.add_argument("files", nargs="+", type=Path, metavar="FILE")
     files.add_argument(
@@ -59,7 +68,12 @@ def _parser() -> argparse.ArgumentParser:
     files.add_argument("--element")
     files.add_argument("--edge")
     files.add_argument("--sample")
-    files.set_defaults(plans=_files)
+    files.set_defaults(run=_publish, plans=_files)
+    table = shapes.add_parser(
+        "measured", help="the README's table of measured spectra, as Markdown"
+    )
+    table.add_argument("--data", type=Path, required=True, metavar="DIR")
+    table.set_defaults(run=_measured)
     return parser
 
 

@@ -1,0 +1,167 @@
+"""Measured Pt spectra through RunEngine, proxy and daemon, as a table beside the truth.
+
+Every sample is read with the foil of another laboratory: a foil against itself is zero
+by construction and proves nothing.
+"""
+
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from xasnn_stream.client import Subscription, subscribe
+from xasnn_stream.errors import UsageError
+from xasnn_stream.library import SHELL_BULK_CN
+from xasnn_stream.simulation.experiment import experiment, run_plan
+from xasnn_stream.simulation.playback import playback, read_recording
+from xasnn_stream.simulation.processes import Children, ProcessError
+from xasnn_stream.simulation.services import (
+    Services,
+    plan_services,
+    start_daemon,
+    start_proxy,
+)
+
+PROFILE = "sim-step"
+RESULT_S = 60.0
+
+_BMM = "BMM_Pt-L3-PtRu.csv"
+"""Its reference channel holds the foil of the laboratory called BMM."""
+
+_FOIL_BEHIND_SAMPLE = {"i0": "it", "it": "ir"}
+_NO_REFERENCE_CHANNEL = {"i0": "i0", "it": "it"}
+
+FOILS = {"BMM": f"{_BMM}#mu_ref", "13-ID-C": "Pt_L3_13IDC2001.csv"}
+"""Reference foils by laboratory, as `--reference` takes them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A measured sample, which columns are played, and against whose foils."""
+
+    name: str
+    file: str
+    foils: tuple[str, ...]
+    columns: Mapping[str, str] | None = None
+    fit: str = ""
+
+
+CASES = (
+    Case("Pt foil, 13-ID-C", "Pt_L3_13IDC2001.csv", ("BMM",)),
+    Case("Pt foil, BMM", _BMM, ("13-ID-C",), _FOIL_BEHIND_SAMPLE),
+    *(
+        Case(
+            f"Pt/C {share} wt%, {kelvin} K",
+            f"PtNP_{share}wt_{kelvin}K.csv",
+            ("BMM", "13-ID-C"),
+            fit=f"PtNP_{share}wt_{kelvin}K",
+        )
+        for share in (10, 20)
+        for kelvin in (20, 150, 300)
+    ),
+    Case("PtRu (oxide-like)", _BMM, ("13-ID-C",), _NO_REFERENCE_CHANNEL),
+    Case(
+        "PtCl₄",
+        "BMM_Pt-L3-PlatinumChloride.csv",
+        ("13-ID-C",),
+        _NO_REFERENCE_CHANNEL,
+    ),
+)
+
+_FOIL_S02 = 0.80
+"""First-shell amplitude of Pt foils in the same fits: amplitude / 0.80 · 12 ≈ cn1."""
+
+
+def measured_table(data: Path) -> list[str]:
+    """Play everything back against each foil; return the table's lines, Markdown.
+
+    Raises
+    ------
+    UsageError
+        If the measured data are not there.
+    """
+    spectra = data / "spectra"
+    if not spectra.is_dir():
+        raise UsageError(f"{spectra} is not there; --data names the measured spectra")
+    truths = _truths(data)
+    lines = [
+        "| sample | foil | cn1 | cn2 | cn3 | cn4 | r1 / Å | verdict | truth |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for laboratory, foil in FOILS.items():
+        cases = [case for case in CASES if laboratory in case.foils]
+        estimates = _play(spectra, spectra / foil, cases)
+        lines += [
+            _row(case, laboratory, estimate, truths)
+            for case, estimate in zip(cases, estimates, strict=True)
+        ]
+    return lines
+
+
+def _play(spectra: Path, foil: Path, cases: list[Case]) -> list[dict[str, Any]]:
+    """Return the estimate of every case from a daemon that was given the foil."""
+    with tempfile.TemporaryDirectory(prefix="xasnn-measured-") as folder:
+        services = plan_services(Path(folder))
+        with Children(services.folder / "logs") as children:
+            start_proxy(children, services)
+            start_daemon(children, services, PROFILE, foil=str(foil), results=False)
+            with subscribe(services.feed, timeout_s=RESULT_S) as feed:
+                if not feed.ready(RESULT_S):
+                    raise ProcessError(f"the feed {services.feed} does not answer")
+                return _measure(services, feed, spectra, cases)
+
+
+def _measure(
+    services: Services, feed: Subscription, spectra: Path, cases: list[Case]
+) -> list[dict[str, Any]]:
+    with experiment(publish=services.publish) as engine:
+        for case in cases:
+            recording = read_recording(spectra / case.file, case.columns)
+            run_plan(engine, playback(recording, sample=case.name))
+        found = [result.estimate for result, _ in zip(feed, cases, strict=False)]
+    if [estimate["sample"] for estimate in found] != [case.name for case in cases]:
+        raise ProcessError("not every measured file came back as an estimate")
+    return found
+
+
+def _truths(data: Path) -> dict[str, str]:
+    """Return cn1 of the nanoparticles from first-shell fits of the EXAFS."""
+    path = data / "reference" / "feffit_nanoparticles.json"
+    fits = json.loads(path.read_text())["fits"]
+    return {
+        fit[
+            "id"
+        ]: f"cn1 ≈ {12 * fit['amp'] / _FOIL_S02:.1f}, r1 {fit['R1']:.3f} (EXAFS)"
+        for fit in fits
+    }
+
+
+def _row(
+    case: Case, foil: str, estimate: dict[str, Any], truths: dict[str, str]
+) -> str:
+    cells = [case.name, foil]
+    descriptors = estimate["descriptors"]
+    for name in ("cn1", "cn2", "cn3", "cn4", "r1"):
+        found = descriptors.get(name)
+        if found is None:
+            cells.append("")
+            continue
+        low, high = found["interval"]
+        digits = 3 if name == "r1" else 1
+        cells.append(
+            f"{found['value']:.{digits}f} ({low:.{digits}f}–{high:.{digits}f})"
+        )
+    codes = ", ".join(reason["code"] for reason in estimate["reasons"])
+    cells.append(f"{estimate['verdict']} {codes}".strip())
+    cells.append(_truth(case, truths))
+    return "| " + " | ".join(cells) + " |"
+
+
+def _truth(case: Case, truths: dict[str, str]) -> str:
+    if case.fit:
+        return truths[case.fit]
+    if "foil" in case.name:
+        return ", ".join(f"{number:g}" for number in SHELL_BULK_CN) + "; 2.775"
+    return "not a metal particle"
