@@ -1,0 +1,68 @@
+"""What the documentation says exists: links, commands with their flags, make targets."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from xasnn_stream.cli.main import parser
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted(
+    page
+    for pattern in ("*.md", "docs/**/*.md", "models/*/*.md", "deploy/**/*.md")
+    for page in ROOT.glob(pattern)
+)
+LINK = re.compile(r"\]\((?!https?://|#)([^)#\s]+)")
+CONSOLE = re.compile(r"```console\n(.*?)```", re.DOTALL)
+PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
+
+
+def commands(page: Path) -> list[str]:
+    """Return the commands of a page's console blocks, continued lines joined."""
+    blocks = "".join(CONSOLE.findall(page.read_text()))
+    lines = blocks.replace("\\\n", " ").splitlines()
+    return [line[2:].partition(" # ")[0] for line in lines if line.startswith("$ ")]
+
+
+COMMANDS = [
+    (page.relative_to(ROOT), command) for page in PAGES for command in commands(page)
+]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_relative_links_lead_somewhere(page: Path) -> None:
+    missing = [
+        target
+        for target in LINK.findall(page.read_text())
+        if not (page.parent / target).exists()
+    ]
+    assert missing == []
+
+
+def test_the_readme_shows_both_set_up_commands() -> None:
+    first_screen = (ROOT / "README.md").read_text().splitlines()[:30]
+    assert any(line.startswith("$ make demo") for line in first_screen)
+    assert any(line.startswith("$ make test") for line in first_screen)
+
+
+@pytest.mark.parametrize(("page", "command"), COMMANDS)
+def test_documented_commands_are_understood(page: Path, command: str) -> None:
+    words = [word for word in shlex.split(command) if not re.match(r"[A-Z_]+=", word)]
+    program, arguments = Path(words[0]).name, words[1:]
+    if program == "make":
+        targets = (ROOT / "Makefile").read_text()
+        goals = [word for word in arguments if "=" not in word]
+        assert all(re.search(rf"^{re.escape(goal)}:", targets, re.M) for goal in goals)
+    elif program == "xasnn-stream":
+        # Exits, and so fails, on an unknown command, flag or missing argument.
+        parser().parse_args(arguments)
+    else:
+        pytest.fail(f"{page} shows {program}, which nobody checks")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_python_examples_compile(page: Path) -> None:
+    for number, example in enumerate(PYTHON.findall(page.read_text())):
+        compile(example, f"{page.name}#{number}", "exec")
