@@ -125,7 +125,7 @@ def read_recipe(path: str | Path) -> Recipe:
 
 def _build(kind: type[T], data: Any, where: str, mistakes: list[str]) -> T:
     if not isinstance(data, dict):
-        mistakes.append(f"{where or 'recipe'}: expected a mapping")
+        mistakes.append(f"{where.rstrip('.') or 'recipe'}: expected a mapping")
         return None  # type: ignore[return-value] - the caller raises
     names = {field.name: field.type for field in fields(kind)}  # type: ignore[arg-type]
     mistakes += [f"{where}{key}: unknown key" for key in data if key not in names]

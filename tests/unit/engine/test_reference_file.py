@@ -1,0 +1,110 @@
+"""Reading a foil from the files beamlines write."""
+
+import numpy as np
+import pytest
+
+from xasnn_stream.engine.foil import read_foil
+from xasnn_stream.errors import FoilError
+
+ENERGY = np.arange(11500.0, 11530.0)
+MU = 0.5 + 0.01 * (ENERGY - 11500)
+ROWS = [f"{e:.1f} {m:.6f}" for e, m in zip(ENERGY, MU, strict=True)]
+
+
+@pytest.fixture
+def write(tmp_path):
+    """A function that writes lines to a file and returns its path."""
+
+    def write(*lines: str, name: str = "foil.dat") -> str:
+        (tmp_path / name).write_text("\n".join(lines) + "\n")
+        return str(tmp_path / name)
+
+    return write
+
+
+XDI = [
+    "# XDI/1.0 GSE/1.0",
+    "# Column.1: energy eV",
+    "# Column.2: mutrans",
+    "# Element.symbol: Pt",
+    "# ///",
+    "# Pt foil, room temperature",
+    "#----",
+    "# energy mutrans",
+]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [*XDI, *ROWS],
+        ["# a note", "# columns: energy mu", *ROWS],
+        ["# columns: Energy, MU", *(row.replace(" ", ",") for row in ROWS)],
+        ["# something", "# energy xmu", *ROWS],
+        ["energy,mu", *(row.replace(" ", ",") for row in ROWS)],
+        ["energy_ev mu_ref", "", *ROWS],
+        ["# columns: energy mu", *reversed(ROWS)],
+    ],
+    ids=["XDI", "columns", "CSV", "last comment", "header", "mu_ref", "descending"],
+)
+def test_a_foil_is_the_same_in_every_form(write, lines):
+    foil = read_foil(write(*lines))
+    np.testing.assert_array_equal(foil.energy_ev, ENERGY)
+    np.testing.assert_allclose(foil.mu, MU, atol=1e-12)
+    assert foil.sha256 == read_foil(write("energy mu", *ROWS, name="b.dat")).sha256
+    assert foil.name == "foil.dat"
+
+
+def test_absorption_comes_from_counts_where_there_is_no_column(write):
+    rows = [f"{e} 1e6 {1e6 * np.exp(-m):.9e}" for e, m in zip(ENERGY, MU, strict=True)]
+    foil = read_foil(write("# columns: energy i0 it", *rows))
+    np.testing.assert_allclose(foil.mu, MU, atol=1e-8)
+
+
+def test_a_column_can_be_named_after_the_path(write):
+    rows = [f"{row} {2 * m}" for row, m in zip(ROWS, MU, strict=True)]
+    path = write("# columns: energy mu mu_ref", *rows)
+    foil = read_foil(f"{path}#mu_ref")
+    np.testing.assert_allclose(foil.mu, 2 * MU)
+    assert foil.name == "foil.dat#mu_ref"
+    assert foil.sha256 != read_foil(path).sha256
+
+
+def test_points_without_a_number_are_left_out_and_equal_energies_averaged(write):
+    rows = [*ROWS, "11540 nan", "nan 1.0", f"{ENERGY[3]} {MU[3] + 0.2}"]
+    foil = read_foil(write("# columns: energy mu", *rows))
+    np.testing.assert_array_equal(foil.energy_ev, ENERGY)
+    assert foil.mu[3] == pytest.approx(MU[3] + 0.1)
+
+
+def test_dead_counts_are_left_out(write):
+    rows = [f"{e} 1e6 {0 if k == 5 else 5e5}" for k, e in enumerate(ENERGY)]
+    foil = read_foil(write("# columns: energy i0 it", *rows))
+    assert len(foil.energy_ev) == len(ENERGY) - 1
+
+
+@pytest.mark.parametrize(
+    ("lines", "suffix", "message"),
+    [
+        (["# columns: energy mu", *ROWS], "#mu_ref", "no column mu_ref; it has"),
+        (["# columns: e mu", *ROWS], "", "no column `energy`"),
+        (["# columns: energy i0", *ROWS], "", "no absorption"),
+        (["# columns: energy mu", *ROWS[:19]], "", "only 19 usable points"),
+        (["# columns: energy mu it", *ROWS], "", "3 column names"),
+        (["# columns: energy mu", *ROWS, "11541"], "", "not a table"),
+        (["# columns: energy mu", *ROWS, "11541 much"], "", "not a table"),
+        ([*ROWS], "", "0 column names"),
+        ([], "", "0 column names"),
+    ],
+)
+def test_what_is_no_foil_is_refused_with_the_reason(write, lines, suffix, message):
+    with pytest.raises(FoilError, match=message):
+        read_foil(write(*lines) + suffix)
+
+
+def test_a_file_that_is_not_there_or_not_text_is_refused(tmp_path):
+    with pytest.raises(FoilError, match="cannot be read"):
+        read_foil(str(tmp_path / "none.dat"))
+    (tmp_path / "binary.dat").write_bytes(b"\xff\xfe\x00\x81" * 100)
+    with pytest.raises(FoilError, match="cannot be read"):
+        read_foil(str(tmp_path / "binary.dat"))

@@ -1,0 +1,34 @@
+import dataclasses
+
+import pytest
+import torch
+
+from xasnn_stream.library import Library, read_library
+from xasnn_stream.shipped import shipped_folder
+from xasnn_stream.training.nuisances import Stage, stage
+from xasnn_stream.training.recipe import Recipe, read_recipe
+
+RECIPE = shipped_folder("models") / "pt-l3-xanes" / "recipe.yaml"
+
+
+@pytest.fixture(scope="session")
+def recipe() -> Recipe:
+    """The shipped recipe with a small pool."""
+    shipped = read_recipe(RECIPE)
+    fit = dataclasses.replace(shipped.fit, pool=2500)
+    return dataclasses.replace(shipped, fit=fit)
+
+
+@pytest.fixture(scope="session")
+def library(recipe) -> Library:
+    return read_library(recipe.library)
+
+
+@pytest.fixture(scope="session")
+def on(library, recipe) -> Stage:
+    return stage(library, recipe.input)
+
+
+@pytest.fixture
+def rng() -> torch.Generator:
+    return torch.Generator().manual_seed(17)
