@@ -27,8 +27,8 @@ SMALL = {
 def few_draws():
     """Evaluate and calibrate on few spectra: these tests are about form."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(evaluation, "DRAWS", 4)
-        patch.setattr(calibrate, "_NOVELTY_DRAWS", 500)
+        patch.setattr(evaluation, "DRAWS", 2)
+        patch.setattr(calibrate, "_NOVELTY_DRAWS", 200)
         yield
 
 
@@ -39,7 +39,7 @@ def recipe_path(tmp_path_factory):
         "name": "tiny",
         "library": str(shipped_folder("models") / "libraries" / "Pt_L3.npz"),
         "held_out": HELD_OUT,
-        "calibration": {"draws": 4, "levels": [0.68, 0.9, 0.95]},
+        "calibration": {"draws": 2, "levels": [0.68, 0.9, 0.95]},
     }
     data["fit"] |= SMALL
     path = tmp_path_factory.mktemp("recipe") / "small.yaml"

@@ -69,7 +69,8 @@ def normalize(
     if e0 is None:
         fixed = settings.e0
         found = find_e0(energy, mu, valid) if fixed is None else fixed
-        e0 = torch.as_tensor(found, dtype=mu.dtype).expand(mu.shape[0])
+        e0 = torch.as_tensor(found, dtype=mu.dtype, device=mu.device)
+        e0 = e0.expand(mu.shape[0])
     if limits is None:
         end = energy.masked_fill(~valid, -torch.inf).amax(-1)
         limits = (energy[:, 0] - e0, end - e0)

@@ -4,6 +4,8 @@ import numpy as np
 
 from xasnn_stream.spectrum import FloatArray
 
+_SAME_ENERGY_EV = 1e-3
+
 
 def transmission(i0: FloatArray, it: FloatArray) -> FloatArray:
     """Return μ·t = ln(I0 / It); readings positive, any common shape."""
@@ -16,7 +18,14 @@ def fluorescence(i0: FloatArray, fluorescence_yield: FloatArray) -> FloatArray:
 
 
 def merge_duplicates(energy: FloatArray, *curves: FloatArray) -> list[FloatArray]:
-    """Sort by energy and average points of equal energy; each `(points,)`."""
-    unique, index, count = np.unique(energy, return_inverse=True, return_counts=True)
-    merged = [np.bincount(index, weights=curve) / count for curve in curves]
-    return [unique, *merged]
+    """Sort by energy and average readings of one energy; each `(points,)`.
+
+    Readings closer than 1 meV are of one energy: the difference is the encoder's noise,
+    and the slope between them would be noise over next to nothing.
+    """
+    order = np.argsort(energy, kind="stable")
+    is_new = np.diff(energy[order], prepend=-np.inf) > _SAME_ENERGY_EV
+    first = np.flatnonzero(is_new)
+    count = np.diff(first, append=len(energy))
+    merged = (np.add.reduceat(curve[order], first) for curve in (energy, *curves))
+    return [total / count for total in merged]

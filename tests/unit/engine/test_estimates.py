@@ -126,7 +126,7 @@ def test_batch_mates_change_nothing(engine, sweep, absorption):
     particles = ("oct19", "cubo55", "to79", "ico55", "hcp_19", "bulk")
     mates = [
         sweep(particles[k % 6], mu=absorption(particles[k % 6], noise=1e-3, seed=k))
-        for k in range(28)
+        for k in range(27)
     ]
     fine = E0 + np.arange(-180, 600, 0.25)
     mates.append(sweep(energy=fine, mu=absorption("to38", fine)))
@@ -152,6 +152,20 @@ def test_the_direction_of_a_sweep_changes_nothing(engine, sweep):
     first, second = engine.estimate([up, down])
     assert values(second) == pytest.approx(values(first), abs=1e-9)
     assert (np.diff(second.arrays["energy"]) > 0).all()
+
+
+@pytest.mark.parametrize("jitter", [0.0, 1e-9, 1e-6, 1e-4])
+def test_two_readings_per_point_are_averaged(engine, sweep, absorption, jitter):
+    once = sweep().energy_ev
+    energy = np.sort(np.concatenate((once, once + jitter)))
+    twice = sweep(energy=energy, mu=absorption("to38", energy, noise=1e-3))
+    (estimate,) = engine.estimate([twice])
+    assert estimate.verdict == "ok"
+    assert len(estimate.arrays["energy"]) == len(once)
+    assert estimate.quality.n_points == 2 * len(once)
+    # Two readings of 1e-3; the estimate of noise is good to 10 %.
+    assert estimate.quality.noise == pytest.approx(1e-3 / 2**0.5, rel=0.25)
+    assert estimate.descriptors["cn1"].value == pytest.approx(7.58, abs=0.5)
 
 
 def test_gains_of_the_chambers_change_nothing(engine, sweep):

@@ -64,3 +64,15 @@ def test_equal_energies_are_averaged_and_sorted():
     assert merged.tolist() == [1.0, 2.0, 3.0]
     assert first.tolist() == [12.0, 20.0, 30.0]
     assert second.tolist() == pytest.approx([2.0, 4.0, 6.0])
+
+
+def test_energies_that_differ_by_encoder_noise_are_one():
+    energy = np.array([5.0, 5.0 + 1e-6, 5.0 + 2e-3, 4.0, 4.0 - 5e-4])
+    merged, curve = merge_duplicates(energy, np.array([1.0, 3.0, 7.0, 2.0, 6.0]))
+    assert merged.tolist() == pytest.approx([4.0 - 2.5e-4, 5.0 + 5e-7, 5.002])
+    assert curve.tolist() == pytest.approx([4.0, 2.0, 7.0])
+
+
+def test_nothing_merges_to_nothing():
+    merged, curve = merge_duplicates(np.array([]), np.array([]))
+    assert len(merged) == len(curve) == 0
