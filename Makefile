@@ -10,13 +10,16 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 # torch by itself and first: an index for it must not be asked for anything else.
 TORCH := torch $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
 
+# Idle threads of torch sleep instead of spinning on the cores the tests need.
+PYTEST := OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest
+
 .PHONY: demo test lint types layers unit system format services generate clean
 
 demo: .venv/.sim
 	$(BIN)/xasnn-stream demo --scans $(SCANS) $(if $(EXIT),--exit)
 
 test: .venv/.test lint types layers
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 lint: .venv/.test
 	$(BIN)/ruff check .
@@ -29,10 +32,10 @@ layers: .venv/.test
 	$(BIN)/lint-imports
 
 unit: .venv/.test
-	$(BIN)/python -m pytest -m "not system"
+	$(PYTEST) -m "not system"
 
 system: .venv/.test
-	$(BIN)/python -m pytest -m system
+	$(PYTEST) -m system
 
 format: .venv/.test
 	$(BIN)/ruff check --fix .

@@ -25,6 +25,9 @@ SHELL_BULK_CN = (12.0, 6.0, 24.0, 12.0)
 
 PARTICLES_FILE = "particles.json"
 
+BULK = "bulk"
+"""The name of the crystal among the particles."""
+
 _MALFORMED = (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile)
 """What reading files of another form raises."""
 

@@ -28,6 +28,7 @@ def few_draws():
     """Evaluate and calibrate on few spectra: these tests are about form."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(evaluation, "DRAWS", 2)
+        patch.setattr(evaluation, "MIXTURES", 5)
         patch.setattr(calibrate, "_NOVELTY_DRAWS", 200)
         yield
 
@@ -140,8 +141,15 @@ def test_evaluate_reads_another_library_and_speaks_to_people(trained, capsys):
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     held = read_library(library)
     complete = {name for scale in held.scales for name in held.complete(scale)}
-    assert rows[3]["n_particles"] == len(complete - {"bulk"})
-    assert rows[3]["split"] == "Pt_L3"
+    particles = {
+        row["split"]: row["n_particles"]
+        for row in rows
+        if (row["condition"], row["shapes"]) == ("N1", "all")
+    }
+    assert particles.pop("mixtures") == 0
+    assert sum(particles.values()) == len(complete - {"bulk"})
+    assert particles["held-out"] >= len(HELD_OUT)
+    assert particles["training"] == len(manifest_of(trained)["training_particles"])
     assert command.main(["evaluate", str(trained)]) == 0
     assert "ridge" in capsys.readouterr().out
 
@@ -244,10 +252,11 @@ def test_the_shipped_model_claims_what_it_keeps(monkeypatch):
     recipe = read_recipe(SHIPPED / "recipe.yaml")
     names = [name for name in recipe.held_out if shape_class(name) == "fcc"]
     library = read_library(recipe.library)
+    subjects = evaluation.whole_particles(library, names)
     assert library.sha256 == model.manifest["library"]["sha256"]
     (found,) = (
         row
-        for row in evaluation.evaluate(model, recipe, library, names, "held-out")
+        for row in evaluation.evaluate(model, recipe, library, subjects, "held-out")
         if (row["condition"], row["shapes"]) == ("N1", "fcc")
     )
     held_to_the_bars(found)

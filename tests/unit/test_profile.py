@@ -179,15 +179,15 @@ def test_an_unknown_name_suggests_the_nearest():
 
 def test_overrides_change_the_profile_and_its_hash():
     plain = load_profile("sim-step")
-    overrides = parse_overrides(["normalization.nnorm=1", "match.0.equals=other"])
+    overrides = parse_overrides(["normalization.nnorm=2", "match.0.equals=other"])
 
     changed = load_profile("sim-step", overrides)
 
-    assert changed.engine.normalization.nnorm == 1
+    assert changed.engine.normalization.nnorm == 2
     assert changed.assembly.match[0].any_of == ("other",)
     assert changed.sha256 != plain.sha256
     assert load_profile("sim-step").sha256 == plain.sha256
-    same = load_profile("sim-step", {"normalization.nnorm": 2})
+    same = load_profile("sim-step", {"normalization.nnorm": 1})
     assert same.sha256 == plain.sha256
 
 

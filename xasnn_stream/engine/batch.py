@@ -13,6 +13,7 @@ from xasnn_stream.engine.inference import decompose, noise_level, scaling_of
 from xasnn_stream.engine.intake import Absorption
 from xasnn_stream.engine.measure import (
     Computed,
+    Curves,
     Seen,
     common_limits,
     curves,
@@ -80,7 +81,7 @@ class Batch:
 def compute(context: Context, absorptions: Sequence[Absorption]) -> Batch:
     """Run physics and networks on a batch; rows stay independent of each other."""
     model, settings = context.model, context.settings.normalization
-    sample = curves([(a.energy_ev, a.mu) for a in absorptions], context.model.device)
+    sample = _curves(context, [(a.energy_ev, a.mu) for a in absorptions])
     own = _own_channels(context, absorptions)
     foils = [_foil_for(context, channel) for channel in own]
     has_foil = torch.tensor([f is not None for f in foils], device=context.model.device)
@@ -89,7 +90,7 @@ def compute(context: Context, absorptions: Sequence[Absorption]) -> Batch:
         (a.energy_ev, a.mu) if foil is None else foil[1]
         for a, foil in zip(absorptions, foils, strict=True)
     ]
-    foil = curves(pairs, context.model.device)
+    foil = _curves(context, pairs)
     limits = common_limits(sample, foil)
     seen, seen_foil = see(sample, settings, limits), see(foil, settings, limits)
     computed = Computed(
@@ -116,6 +117,10 @@ def compute(context: Context, absorptions: Sequence[Absorption]) -> Batch:
     )
 
 
+def _curves(context: Context, pairs: Sequence[Pair]) -> Curves:
+    return curves(pairs, context.model.device, context.settings.normalization.e0)
+
+
 def _own_channels(
     context: Context, absorptions: Sequence[Absorption]
 ) -> list[Pair | None]:
@@ -129,7 +134,7 @@ def _own_channels(
     ]
     if not pairs:
         return channels
-    found = curves(pairs, context.model.device)
+    found = _curves(context, pairs)
     seen = see(found, context.settings.normalization, found.span)
     near = (found.e0 - context.edge_ev).abs() <= limit
     usable = near & (seen.normalized.edge_step > context.settings.quality.min_edge_step)
@@ -165,7 +170,7 @@ def _axis_shift(
         if channel is not None and foil is not None and foil[0] != OWN_CHANNEL
     ]
     if rows:
-        found = curves([cast("Pair", own[i]) for i in rows], context.model.device)
+        found = _curves(context, [cast("Pair", own[i]) for i in rows])
         seen = see(found, context.settings.normalization, found.span)
         shift[rows] = seen.position - foil_position[rows]
     return shift

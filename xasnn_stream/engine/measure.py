@@ -36,11 +36,22 @@ class Curves:
         return self.energy[:, 0] - self.e0, end - self.e0
 
 
-def curves(pairs: Sequence[tuple[FloatArray, FloatArray]], device: str) -> Curves:
-    """Put (energy, μ) pairs of any lengths on the device and find their edges."""
+def curves(
+    pairs: Sequence[tuple[FloatArray, FloatArray]],
+    device: str,
+    fixed_e0: float | None = None,
+) -> Curves:
+    """Put (energy, μ) pairs of any lengths on the device and find their edges.
+
+    With `fixed_e0` (eV) that is every edge.
+    """
     energy, valid = stack([energy for energy, _ in pairs], device)
     mu, _ = stack([mu for _, mu in pairs], device)
-    return Curves(energy, mu, valid, find_e0(energy, mu, valid))
+    if fixed_e0 is None:
+        e0 = find_e0(energy, mu, valid)
+    else:
+        e0 = torch.full_like(mu[:, 0], fixed_e0)
+    return Curves(energy, mu, valid, e0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

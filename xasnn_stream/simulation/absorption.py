@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from xasnn_stream.library import Formed, Library, form, mix
+from xasnn_stream.library import BULK, Formed, Library, form, mix
 from xasnn_stream.physics.instrument import (
     HC2_OVER_2M_EV_A2,
     broaden,
@@ -15,8 +15,6 @@ from xasnn_stream.physics.instrument import (
 )
 from xasnn_stream.simulation.nuisances import AS_COMPUTED, Condition, Scan, Theory
 from xasnn_stream.spectrum import FloatArray
-
-BULK = "bulk"
 
 TAIL_START_EV = -14.0
 """Below, FEFF's grid has ended and theory is an extrapolated Lorentzian."""

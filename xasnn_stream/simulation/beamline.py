@@ -6,8 +6,8 @@ import numpy as np
 
 from xasnn_stream.edges import edge_energy_ev
 from xasnn_stream.errors import LibraryError
-from xasnn_stream.library import Library, form
-from xasnn_stream.simulation.absorption import BULK, Absorber, Thickness, absorption
+from xasnn_stream.library import BULK, Library, form
+from xasnn_stream.simulation.absorption import Absorber, Thickness, absorption
 from xasnn_stream.simulation.beam import SimulatedBeam
 from xasnn_stream.simulation.devices import (
     CHANNELS,

@@ -21,7 +21,7 @@ from xasnn_stream.errors import LibraryError
 from xasnn_stream.library import SHELL_BULK_CN, Library, read_library
 from xasnn_stream.training.calibrate import Calibration, calibrate, calibrate_novelty
 from xasnn_stream.training.card import FIGURE, write_card
-from xasnn_stream.training.evaluation import evaluate
+from xasnn_stream.training.evaluation import evaluate, whole_particles
 from xasnn_stream.training.fit import fit_ensemble, fit_ridge, scaling_for
 from xasnn_stream.training.nuisances import Stage, on_grid, stage
 from xasnn_stream.training.pool import Split, draw_pool, split
@@ -67,9 +67,8 @@ def train(recipe_path: Path, output: Path, progress: Progress) -> Path:
     _write_manifest(output, manifest)
     # The model is evaluated as loaded from disk: the card describes what is shipped.
     model = load_model(output)
-    manifest["metrics"] = list(
-        evaluate(model, recipe, library, recipe.held_out, "held-out")
-    )
+    held_out = whole_particles(library, recipe.held_out)
+    manifest["metrics"] = list(evaluate(model, recipe, library, held_out, "held-out"))
     manifest["training_seconds"] = round(time.monotonic() - started)
     write_card(output, manifest, model, library, recipe)
     manifest["files"] |= _hashes(output, ("card.md", FIGURE, RECIPE, WEIGHTS))

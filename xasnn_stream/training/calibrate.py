@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from xasnn_stream.engine.inference import Scaling, decompose, member_means
-from xasnn_stream.library import Library
+from xasnn_stream.library import BULK, Library
 from xasnn_stream.training.fit import fit_ridge, ridge_features
 from xasnn_stream.training.mixtures import draw, labels, particle_weights
 from xasnn_stream.training.nuisances import Stage, differences
@@ -83,7 +83,7 @@ def _left_out(
         if name not in library.complete(scale):
             continue
         alone = particle_weights(library, name, scale)
-        bulk = particle_weights(library, "bulk", scale)
+        bulk = particle_weights(library, BULK, scale)
         count = recipe.calibration.draws
         share = torch.where(
             torch.rand(count, 1, generator=rng) < recipe.mixtures.bulk,

@@ -1,7 +1,6 @@
 """Metrics of a model on particles it never saw, beside baselines on the same spectra."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,15 @@ from xasnn_stream.engine.inference import (
 )
 from xasnn_stream.engine.model import Model
 from xasnn_stream.errors import LibraryError
-from xasnn_stream.library import SHELL_BULK_CN, Library, read_library, shape_class
+from xasnn_stream.library import (
+    BULK,
+    SHELL_BULK_CN,
+    Library,
+    read_library,
+    shape_class,
+)
 from xasnn_stream.training.fit import ridge_features
-from xasnn_stream.training.mixtures import labels, particle_weights
+from xasnn_stream.training.mixtures import labels, mix_sites, particle_weights
 from xasnn_stream.training.nuisances import differences, quiet, stage, with_noise
 from xasnn_stream.training.recipe import Nuisances, Recipe, read_recipe
 from xasnn_stream.uncertainty.metrics import auroc, coverage, r2, winkler
@@ -28,17 +33,20 @@ from xasnn_stream.uncertainty.novelty import novelty_score
 DRAWS = 100
 """Spectra per particle and lattice scale."""
 
+MIXTURES = 1000
+"""Random mixtures of sites per lattice scale."""
+
+MIXTURE = "mixture"
+
 _NOISE_N1, _NOISE_BARE, _FOIL_NOISE = 0.002, 0.005, 0.001
 """Noise per 1 eV, in units of the edge step: with the nuisances, alone, of the foil."""
 _SEED = 7
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
-    """The conditions and shape classes an evaluation has a row for."""
+SHAPES = ("fcc", "icosahedral", "hcp", "all")
 
-    conditions: tuple[str, ...] = ("clean", "N1", "noise")
-    shapes: tuple[str, ...] = ("fcc", "icosahedral", "hcp", "all")
+Subject = tuple[str, Tensor]
+"""A name, and draws of it as weights over library rows, `draws x rows`."""
 
 
 def conditions(nuisances: Nuisances) -> dict[str, Nuisances]:
@@ -55,70 +63,117 @@ def conditions(nuisances: Nuisances) -> dict[str, Nuisances]:
     }
 
 
+def whole_particles(library: Library, names: Sequence[str]) -> list[Subject]:
+    """Return particles at every lattice scale where they are complete."""
+    return [
+        (name, particle_weights(library, name, scale).expand(DRAWS, -1))
+        for name in names
+        for scale in library.scales
+        if name in library.complete(scale)
+    ]
+
+
+def site_mixtures(library: Library, recipe: Recipe) -> list[Subject]:
+    """Return random mixtures of the library's sites at each lattice scale."""
+    rng = torch.Generator().manual_seed(_SEED)
+    subjects: list[Subject] = []
+    for scale in library.scales:
+        sites = torch.tensor([[row] for row in library.rows(scale).values()])
+        one = torch.ones(MIXTURES, 1)
+        rows = len(library.site)
+        subjects.append((MIXTURE, mix_sites(sites, one, rows, recipe.mixtures, rng)))
+    return subjects
+
+
 def evaluate(
-    model: Model, recipe: Recipe, library: Library, names: Sequence[str], split: str
+    model: Model,
+    recipe: Recipe,
+    library: Library,
+    subjects: Sequence[Subject],
+    split: str,
 ) -> Iterator[dict[str, Any]]:
     """Yield one row per condition and shape class; see the contracts for its form.
 
-    `names` are the particles to form, at every lattice scale where they are complete.
+    Raises
+    ------
+    LibraryError
+        If the library is of another edge, or there is nothing to evaluate.
     """
     if (library.element, library.edge) != (model.element, model.edge):
         raise LibraryError(
             f"the library is of {library.element} {library.edge}, the model reads "
             f"{model.element} {model.edge}"
         )
+    if not subjects:
+        raise LibraryError(f"no {split} particle is complete in this library")
     on = stage(library, recipe.input)
-    blocks = [
-        (name, particle_weights(library, name, scale).expand(DRAWS, -1))
-        for name in names
-        for scale in library.scales
-        if name in library.complete(scale)
-    ]
-    if not blocks:
-        raise LibraryError("no particle to evaluate is complete in this library")
-    owners = [name for name, block in blocks for _ in range(len(block))]
-    weights = torch.cat([block for _, block in blocks])
-    truth = labels(library, weights, model.descriptors).double()
+    owners = [name for name, draws in subjects for _ in range(len(draws))]
+    weights = torch.cat([draws for _, draws in subjects])
+    truth = labels(library, weights, model.descriptors).double().to(model.device)
     for condition, nuisances in conditions(recipe.nuisances).items():
         rng = torch.Generator().manual_seed(_SEED)
         drawn = as_double(differences(on, weights, nuisances, rng), model.device)
-        for shape in Table().shapes:
-            rows = [
-                i
-                for i, name in enumerate(owners)
-                if shape in ("all", shape_class(name))
-            ]
-            if rows:
-                here = Differences(
-                    drawn.values[rows], drawn.noise[rows], drawn.directions[rows]
-                )
-                yield {
-                    "model": model.name,
-                    "split": split,
-                    "condition": condition,
-                    "shapes": shape,
-                    "n": len(rows),
-                    "n_particles": len({owners[i] for i in rows}),
-                    **_scores(model, here, truth[rows].to(model.device)),
-                }
+        for shape in SHAPES:
+            rows = [i for i, name in enumerate(owners) if _is_of(name, shape)]
+            if not rows:
+                continue
+            here = Differences(
+                drawn.values[rows], drawn.noise[rows], drawn.directions[rows]
+            )
+            yield {
+                "model": model.name,
+                "split": split,
+                "condition": condition,
+                "shapes": shape,
+                "n": len(rows),
+                "n_particles": len({owners[i] for i in rows} - {MIXTURE}),
+                **_scores(model, here, truth[rows]),
+            }
+
+
+def _is_of(name: str, shape: str) -> bool:
+    return shape == "all" or (name != MIXTURE and shape_class(name) == shape)
 
 
 def evaluate_folder(
     model: Model, folder: Path, library_path: Path | None
 ) -> Iterator[dict[str, Any]]:
-    """Evaluate a model folder on its held-out split, or on every particle of a library.
+    """Evaluate a model folder on its held-out split, or on all of a library.
 
-    A particle that was in training is left out of neither: `split` says which it was.
+    Of a library every complete particle is formed: those the model was trained on are
+    the split `training`, those it held out `held-out`, others `new`; then `mixtures` of
+    the sites. `library_path` may be a file or a folder of libraries.
     """
     recipe = read_recipe(folder / "recipe.yaml")
     if library_path is None:
         library = read_library(recipe.library)
-        yield from evaluate(model, recipe, library, recipe.held_out, "held-out")
+        subjects = whole_particles(library, recipe.held_out)
+        yield from evaluate(model, recipe, library, subjects, "held-out")
         return
+    if library_path.is_dir():
+        library_path = library_path / f"{model.element}_{model.edge}.npz"
     library = read_library(library_path)
-    everything = {name for scale in library.scales for name in library.complete(scale)}
-    names = sorted(everything - {"bulk"})
-    yield from evaluate(model, recipe, library, names, library_path.stem)
+    for split, names in _splits(model, library).items():
+        subjects = whole_particles(library, names)
+        if subjects:
+            yield from evaluate(model, recipe, library, subjects, split)
+    mixtures = site_mixtures(library, recipe)
+    yield from evaluate(model, recipe, library, mixtures, "mixtures")
+
+
+def _splits(model: Model, library: Library) -> dict[str, list[str]]:
+    trained, held_out = (
+        set(model.manifest[key]) for key in ("training_particles", "held_out")
+    )
+    held_out |= {
+        twin for twin, name in model.manifest["duplicates"].items() if name in held_out
+    }
+    names = [name for name in library.particles if name != BULK]
+    return {
+        "held-out": [name for name in names if name in held_out],
+        "training": [name for name in names if name in trained],
+        "new": [name for name in names if name not in held_out | trained],
+    }
 
 
 def _scores(model: Model, drawn: Differences, truth: Tensor) -> dict[str, Any]:

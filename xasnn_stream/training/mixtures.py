@@ -113,8 +113,8 @@ def draw(kit: Structures, recipe: Mixtures, count: int, rng: torch.Generator) ->
     at_reference = torch.ones(count, 1)
     weights = torch.zeros(count, kit.rows)
     cases = (
-        (~is_particle & ~is_scaled, _loose, kit.sites, at_reference),
-        (~is_particle & is_scaled, _loose, kit.scaled_sites, across),
+        (~is_particle & ~is_scaled, mix_sites, kit.sites, at_reference),
+        (~is_particle & is_scaled, mix_sites, kit.scaled_sites, across),
         (is_particle & ~is_scaled, _whole, kit.particles.unsqueeze(0), at_reference),
         (is_particle & is_scaled, _whole, kit.scaled_particles, across),
     )
@@ -127,10 +127,14 @@ def draw(kit: Structures, recipe: Mixtures, count: int, rng: torch.Generator) ->
     return (1 - share) * weights + share * bulk
 
 
-def _loose(
+def mix_sites(
     sites: Tensor, by_scale: Tensor, rows: int, recipe: Mixtures, rng: torch.Generator
 ) -> Tensor:
-    """Means of 1 to `max_sites` sites with flat Dirichlet weights."""
+    """Draw means of 1 to `max_sites` sites with flat Dirichlet weights, `count x rows`.
+
+    `sites` (`sites x scales`) are rows of the library, `by_scale` (`count x scales`)
+    how much each lattice scale counts.
+    """
     count, most = by_scale.shape[0], recipe.max_sites
     number = torch.randint(1, most + 1, (count, 1), generator=rng)
     share = -torch.log(torch.rand(count, most, generator=rng).clamp(min=1e-12))

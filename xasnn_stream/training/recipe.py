@@ -9,6 +9,7 @@ import yaml
 from xasnn_stream.errors import UsageError
 
 SCHEMA = "xasnn.recipe/1"
+_MIN_MEMBERS = 2
 Range = tuple[float, float]
 T = TypeVar("T")
 
@@ -118,6 +119,8 @@ def read_recipe(path: str | Path) -> Recipe:
     recipe = _build(Recipe, data, "", mistakes)
     if isinstance(data, dict) and data.get("schema") != SCHEMA:
         mistakes.append(f"schema: expected {SCHEMA}")
+    if not mistakes and recipe.fit.members < _MIN_MEMBERS:
+        mistakes.append(f"fit.members: at least {_MIN_MEMBERS}, for their spread")
     if mistakes:
         raise UsageError(f"{path}: " + "; ".join(mistakes))
     return replace(recipe, library=(path.parent / recipe.library).resolve())
@@ -144,6 +147,8 @@ def _convert(annotation: Any, value: Any, where: str, mistakes: list[str]) -> An
     origin = get_origin(annotation)
     try:
         if origin is tuple:
+            if not isinstance(value, list):
+                raise TypeError("expected a list")
             items = get_args(annotation)
             kinds = [items[0]] * len(value) if items[-1] is Ellipsis else items
             return tuple(kind(item) for kind, item in zip(kinds, value, strict=True))
