@@ -120,7 +120,8 @@ def _measure(
         for case in cases:
             recording = read_recording(spectra / case.file, case.columns)
             run_plan(engine, playback(recording, sample=case.name))
-        found = [result.estimate for result, _ in zip(feed, cases, strict=False)]
+        # In this order: the feed is not asked for more than there are cases.
+        found = [result.estimate for _, result in zip(cases, feed, strict=False)]
     if [estimate["sample"] for estimate in found] != [case.name for case in cases]:
         raise ProcessError("not every measured file came back as an estimate")
     return found
