@@ -64,7 +64,7 @@ class Engine:
         """Run the whole path once on a made-up edge, so that the first sweep is quick."""
         energy = self._context.edge_ev + np.arange(-200.0, 500.0, 1.0)
         mu = 0.5 + np.arctan(energy - self._context.edge_ev) / np.pi
-        compute(self._context, [Absorption(energy, mu, None)])
+        compute(self._context, [Absorption(energy, mu, mu)])
 
     def estimate(self, spectra: Sequence[Spectrum]) -> list[Estimate]:
         """Return one estimate per spectrum, in order; bad data become rejections."""

@@ -11,12 +11,11 @@ REFRESH_S = 2
 
 _STYLE = """
 :root { color-scheme: light dark; }
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem; }
+body { font: 14px/1.4 system-ui, sans-serif; margin: 1rem; }
 table { border-collapse: collapse; width: 100%; }
-th, td { text-align: left; padding: .25rem .7rem; border-bottom: 1px solid #8884; }
-td.number { font-variant-numeric: tabular-nums; white-space: nowrap; }
+th, td { text-align: left; padding: .2rem .5rem; border-bottom: 1px solid #8884; }
+td { font-variant-numeric: tabular-nums; vertical-align: top; }
 tr.outside td, tr.rejected td { opacity: .55; }
-small { opacity: .7; }
 """
 
 
@@ -24,7 +23,7 @@ def render(deliveries: Sequence[Delivery], waits_for: Sequence[str]) -> str:
     """Return the page as HTML: readiness, then results, newest first."""
     state = "ready" if not waits_for else "not ready: " + "; ".join(waits_for)
     names = list(dict.fromkeys(n for d in deliveries for n in _descriptors(d)))
-    heads = ["#", "measured", "sample", "scan", *names, "verdict", "latency"]
+    heads = ["#", "measured", "scan", "sample", "verdict", *names, "latency"]
     return (
         "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
         f"<meta http-equiv='refresh' content='{REFRESH_S}'>"
@@ -45,13 +44,13 @@ def _row(delivery: Delivery, names: Sequence[str]) -> str:
     cells = [
         str(delivery.seq),
         measured,
-        estimate["sample"] or "",
         scan if run["sweep"] == 0 else f"{scan} / {run['sweep']}",
-        *(_value(_descriptors(delivery).get(name)) for name in names),
+        estimate["sample"] or "",
         _verdict(estimate),
+        *(_value(_descriptors(delivery).get(name)) for name in names),
         f"{1000 * delivery.latency_s:.0f} ms",
     ]
-    inner = "".join(f"<td class='number'>{escape(cell)}</td>" for cell in cells)
+    inner = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
     return f"<tr class='{escape(estimate['verdict'])}'>{inner}</tr>"
 
 
@@ -65,7 +64,9 @@ def _value(descriptor: dict[str, Any] | None) -> str:
     if descriptor["interval"] is None:
         return f"{descriptor['value']:.2f}"
     low, high = descriptor["interval"]
-    return f"{descriptor['value']:.2f} ({low:.2f} to {high:.2f})"
+    digits = 3 if descriptor["unit"] == "angstrom" else 1
+    value, low, high = (f"{x:.{digits}f}" for x in (descriptor["value"], low, high))
+    return f"{value} ({low}–{high})"
 
 
 def _verdict(estimate: dict[str, Any]) -> str:

@@ -105,7 +105,7 @@ def test_the_page_shows_values_and_escapes_what_others_wrote(daemon, make_estima
     daemon.log.append([hostile, make_estimate("b", rejected=True)], [0.1] * 2, "cpu")
     code, page = daemon.get("/")
     assert code == 200
-    assert "9.10 (8.30 to 9.80)" in page
+    assert "9.1 (8.3–9.8)" in page
     assert "rejected: I0 is zero everywhere" in page
     assert "<script" not in page
     assert "&lt;script&gt;" in page
