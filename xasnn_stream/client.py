@@ -7,6 +7,7 @@
 import json
 import os
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -17,7 +18,10 @@ import numpy as np
 import zmq
 from numpy.typing import NDArray
 
-from xasnn_stream.errors import DocumentError, SourceError
+from xasnn_stream.errors import DocumentError, SourceError, UsageError
+
+HIGH_WATER_MARK = 10_000
+"""Results kept for whoever iterates slowly; beyond it some are lost, see `gap`."""
 
 _STATUS = b"status"
 _NOT_A_RESULT = (
@@ -62,11 +66,11 @@ class Subscription:
     ) -> None:
         self._timeout_s = timeout_s
         self._last: dict[str, int] = {}
-        self._held: list[list[bytes]] = []
+        self._held: deque[list[bytes]] = deque()
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.SUB)
         self._socket.setsockopt(zmq.LINGER, 0)
-        self._socket.setsockopt(zmq.RCVHWM, 0)
+        self._socket.setsockopt(zmq.RCVHWM, HIGH_WATER_MARK)
         # Last, so that its answer says that the others are in force.
         for topic in (*(topic.encode() for topic in topics), _STATUS):
             self._socket.setsockopt(zmq.SUBSCRIBE, topic)
@@ -82,7 +86,9 @@ class Subscription:
         while (parts := self._receive(deadline)) is not None:
             if parts[0] == _STATUS:
                 return True
-            self._held.append(parts)
+            # Later ones are lost, not earlier ones: the next result then shows the gap.
+            if len(self._held) < HIGH_WATER_MARK:
+                self._held.append(parts)
         return False
 
     def __iter__(self) -> Iterator[Result]:
@@ -92,7 +98,7 @@ class Subscription:
         seconds = float("inf") if self._timeout_s is None else self._timeout_s
         deadline = time.monotonic() + seconds
         while True:
-            parts = self._held.pop(0) if self._held else self._receive(deadline)
+            parts = self._held.popleft() if self._held else self._receive(deadline)
             if parts is None:
                 raise StopIteration
             if parts[0] != _STATUS:
@@ -194,9 +200,17 @@ def results(
     ------
     SourceError
         If the server cannot be reached or has no results of this run.
+    UsageError
+        If Tiled's client is not installed.
     """
-    import httpx
-    from tiled.client import from_uri
+    try:
+        import httpx
+        from tiled.client import from_uri
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"results are read from Tiled with {error.name}, which is not installed; "
+            'install it with: pip install "xasnn-stream[daemon]"'
+        ) from error
 
     address, path = tiled_address(url)
     key = api_key or os.environ.get("XASNN_TILED_API_KEY")

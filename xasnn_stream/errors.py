@@ -32,9 +32,23 @@ class SinkError(XasnnError, OSError):
     """A result could not be delivered."""
 
 
+class RefusedError(SinkError):
+    """A result was refused for what it is; the same will be refused again."""
+
+
 class FoilError(XasnnError, ValueError):
     """A reference foil cannot be read or is not a foil of the profile's edge."""
 
 
 class UsageError(XasnnError, ValueError):
     """A command was asked for something it cannot do; the message says what it can."""
+
+
+FAILED = 1
+WRONG_USAGE = 2
+
+
+def exit_code(error: XasnnError) -> int:
+    """Return how a command ends with it: 2 for what was asked, 1 for what failed."""
+    asked = (ProfileError, ModelError, FoilError, LibraryError, UsageError)
+    return WRONG_USAGE if isinstance(error, asked) else FAILED

@@ -11,7 +11,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xasnn_stream.errors import UsageError
-from xasnn_stream.estimate import Estimate
+from xasnn_stream.estimate import Estimate, estimate_id
 
 LOG_NAME = "results.sqlite"
 """Name of the log in a state folder."""
@@ -48,7 +48,6 @@ CREATE TABLE IF NOT EXISTS results (
     layout TEXT NOT NULL,
     buffers BLOB NOT NULL
 );
-CREATE INDEX IF NOT EXISTS results_by_profile ON results (profile, seq);
 CREATE INDEX IF NOT EXISTS results_by_run ON results (run_uid, complete);
 CREATE TABLE IF NOT EXISTS topics (profile TEXT PRIMARY KEY, newest INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS cursors (sink TEXT PRIMARY KEY, seq INTEGER NOT NULL);
@@ -104,7 +103,8 @@ class ResultLog:
     Raises
     ------
     UsageError
-        If another process has this log open, or the file is not a result log.
+        If another process has this log open, the file is not a result log, or it
+        cannot be created.
     """
 
     def __init__(self, path: Path) -> None:
@@ -131,8 +131,9 @@ class ResultLog:
     ) -> list[int]:
         """Write final estimates in one commit and return their row numbers.
 
-        An id that is already in the log is not written again; its row number is
-        returned. Raises ValueError for a partial estimate, which has no id.
+        An id that is already in the log is not written again, nor is the estimate of an
+        incomplete sweep whose complete one is there; the row number of what is there
+        is returned. Raises ValueError for a partial estimate, which has no id.
         """
         rows = [
             _row(estimate, seconds, device)
@@ -140,7 +141,10 @@ class ResultLog:
         ]
         with self._write_lock, self._writer:
             self._writer.execute("BEGIN IMMEDIATE")
-            written = [self._insert(row) for row in rows]
+            written = [
+                self._insert(row, _id_if_complete(estimate))
+                for row, estimate in zip(rows, estimates, strict=True)
+            ]
             self._bytes += sum(
                 row[8] for row, (_, new) in zip(rows, written, strict=True) if new
             )
@@ -150,15 +154,12 @@ class ResultLog:
             self._grown.notify_all()
         return [seq for seq, _ in written]
 
-    def read(
-        self, after: int, limit: int, profile: str | None = None
-    ) -> list[Delivery]:
+    def read(self, after: int, limit: int) -> list[Delivery]:
         """Return up to `limit` rows with `seq` > `after`, oldest first."""
         rows = self._reader().execute(
-            f"SELECT {_DELIVERY} FROM results WHERE seq > ?"  # noqa: S608
-            + (" AND profile = ?" if profile is not None else "")
-            + " ORDER BY seq LIMIT ?",
-            (after, *([profile] if profile is not None else []), limit),
+            f"SELECT {_DELIVERY} FROM results"  # noqa: S608
+            " WHERE seq > ? ORDER BY seq LIMIT ?",
+            (after, limit),
         )
         return [_delivery(row) for row in rows]
 
@@ -233,10 +234,12 @@ class ResultLog:
                 connection.close()
             self._lock_file.close()
 
-    def _insert(self, row: tuple[Any, ...]) -> tuple[int, bool]:
+    def _insert(self, row: tuple[Any, ...], complete_id: str) -> tuple[int, bool]:
         identity, profile = row[0], row[2]
         # Looked up first because a refused insert would use up a row number.
-        known = self._writer.execute("SELECT seq FROM results WHERE id = ?", [identity])
+        known = self._writer.execute(
+            "SELECT seq FROM results WHERE id IN (?, ?)", [identity, complete_id]
+        )
         if (present := known.fetchone()) is not None:
             return present[0], False
         (seq,) = self._writer.execute(_INSERT, row).fetchone()
@@ -274,18 +277,31 @@ class ResultLog:
 
 
 def _lock(path: Path) -> Any:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # The kernel releases this lock however the process ends.
-    file = path.with_suffix(".lock").open("w")
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.with_suffix(".lock").open("w")
     except OSError as error:
+        raise _unusable(path, error) from error
+    try:
+        # The kernel releases this lock however the process ends.
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
         file.close()
         raise UsageError(
             f"{path} is in use by another process; stop it or name another folder "
             "with --state"
         ) from error
+    except OSError as error:
+        file.close()
+        raise _unusable(path, error) from error
     return file
+
+
+def _unusable(path: Path, error: OSError) -> UsageError:
+    return UsageError(
+        f"{path.parent} cannot hold the result log ({error}); name another folder "
+        "with --state"
+    )
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -316,6 +332,18 @@ def _row(estimate: Estimate, latency_s: float, device: str) -> tuple[Any, ...]:
         layout,
         buffers,
     )
+
+
+def _id_if_complete(estimate: Estimate) -> str:
+    """Return the id the same sweep has when nothing of it is missing."""
+    made_by = estimate.provenance
+    identity = estimate_id(
+        replace(estimate.run, complete=True),
+        made_by.profile_sha256,
+        made_by.model_sha256,
+        made_by.reference_sha256,
+    )
+    return identity or ""
 
 
 def _delivery(row: tuple[Any, ...]) -> Delivery:

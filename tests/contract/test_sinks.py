@@ -194,6 +194,16 @@ def test_tiled_holds_spectra_by_sweep_on_the_profiles_grid(
     assert stored["spectra"].metadata["channels"][2] == "difference"
 
 
+def test_sweeps_of_a_new_run_delivered_together_keep_their_spectra(
+    in_tiled, log, make_estimate, node
+):
+    sweeps = [make_estimate("t", sweep=n) for n in range(3)]
+    in_tiled.sink.deliver(deliveries(log, *sweeps))
+    spectra = node(in_tiled.url, "t")["spectra"].read()
+    for stored, estimate in zip(spectra, sweeps, strict=True):
+        np.testing.assert_array_equal(stored, estimate.arrays["grid_spectra"])
+
+
 def test_what_a_crash_left_unfinished_is_written_again(
     tiled, in_tiled, log, make_estimate, node, monkeypatch
 ):

@@ -1,4 +1,6 @@
 import dataclasses
+import errno
+import fcntl
 import subprocess
 import sys
 import textwrap
@@ -62,7 +64,6 @@ def test_prev_is_the_previous_row_of_the_same_profile(log, make_estimate):
         (3, 1),
         (4, 2),
     ]
-    assert [d.seq for d in log.read(1, 10, profile="other")] == [2, 4]
     assert [d.seq for d in log.latest(2)] == [4, 3]
 
 
@@ -143,6 +144,21 @@ def test_a_run_counts_as_done_only_when_every_sweep_has_a_complete_result(
 def test_a_second_process_is_told_that_the_log_is_in_use(log):
     with pytest.raises(UsageError, match="in use by another process"):
         ResultLog(log.path)
+
+
+def test_a_folder_that_cannot_be_made_names_the_option(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match=r"file/state cannot hold .* --state"):
+        ResultLog(tmp_path / "file" / "state" / "results.sqlite")
+
+
+def test_a_folder_without_locks_is_not_said_to_be_in_use(tmp_path, monkeypatch):
+    def without_locks(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", without_locks)
+    with pytest.raises(UsageError, match=r"No locks available.* --state"):
+        ResultLog(tmp_path / "results.sqlite")
 
 
 def test_a_file_that_is_no_log_is_named_in_the_error(tmp_path):

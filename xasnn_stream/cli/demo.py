@@ -66,7 +66,7 @@ class TableReporter:
     def estimate(self, number: int, sighting: "Sighting") -> None:
         """Print a row of the table."""
         estimate = sighting.estimate or {}
-        cn1 = estimate["descriptors"].get("cn1")
+        cn1 = estimate.get("descriptors", {}).get("cn1")
         value, interval = "", ""
         if cn1 is not None:
             value = f"{cn1['value']:.2f}"
@@ -74,11 +74,11 @@ class TableReporter:
         print(
             _row(
                 number,
-                estimate["sample"],
+                estimate.get("sample") or "-",
                 f"{sighting.truth['cn1']:.2f}",
                 value,
                 interval,
-                estimate["verdict"],
+                estimate.get("verdict", "missing"),
                 f"{1000 * (sighting.latency_s or 0.0):.0f}",
             ),
             flush=True,

@@ -12,22 +12,11 @@ import sys
 from collections.abc import Sequence
 
 from xasnn_stream import __version__
-from xasnn_stream.errors import (
-    FoilError,
-    LibraryError,
-    ModelError,
-    ProfileError,
-    UsageError,
-    XasnnError,
-)
+from xasnn_stream.errors import FAILED, XasnnError, exit_code
 
 COMMANDS = ("demo", "run", "replay", "train", "evaluate", "check")
 """Modules of this package, in the order `--help` shows them."""
 
-_INVALID_INPUT = (ProfileError, ModelError, FoilError, LibraryError, UsageError)
-
-FAILED = 1
-WRONG_USAGE = 2
 INTERRUPTED = 130
 
 _EXTRAS = {
@@ -35,6 +24,7 @@ _EXTRAS = {
     "safetensors": "engine",
     "tiled": "daemon",
     "bluesky_tiled_plugins": "daemon",
+    "httpx": "daemon",
     "pyarrow": "daemon",
     "pydantic": "daemon",
     "yaml": "daemon",
@@ -68,10 +58,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     try:
         return arguments.run(arguments)
-    except _INVALID_INPUT as error:
-        return _complain(str(error), WRONG_USAGE)
     except XasnnError as error:
-        return _complain(str(error), FAILED)
+        return _complain(str(error), exit_code(error))
     except ModuleNotFoundError as error:
         extra = _EXTRAS.get((error.name or "").split(".")[0])
         if extra is None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bluesky.run_engine import RunEngine
 
-from xasnn_stream.errors import XasnnError
+from xasnn_stream.errors import XasnnError, exit_code
 from xasnn_stream.library import read_library
 from xasnn_stream.simulation.beamline import Beamline, seeded
 from xasnn_stream.simulation.experiment import experiment, run_plan
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.run(options)
     except XasnnError as error:
         print(error, file=sys.stderr)
-        return 2
+        return exit_code(error)
     except KeyboardInterrupt:
         return 130
     return 0

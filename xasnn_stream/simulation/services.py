@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from xasnn_stream.simulation.processes import Children, free_port, listens
+from xasnn_stream.simulation.processes import Children, free_ports, listens
 
 RAW, RESULTS = "raw", "results"
 """Trees of the Tiled server."""
@@ -71,8 +71,7 @@ class Services:
 
 def plan_services(folder: Path) -> Services:
     """Choose free ports and a random key."""
-    ports = [free_port() for _ in range(5)]
-    return Services(folder, secrets.token_hex(16), *ports)
+    return Services(folder, secrets.token_hex(16), *free_ports(5))
 
 
 def start_tiled(children: Children, services: Services) -> None:

@@ -73,8 +73,8 @@ def tell(
 ) -> list[Chapter]:
     """Tell the story in `scans` sweeps, from the smallest particle up and back again.
 
-    Particles follow each other by the mean coordination of their atoms; on the way back
-    every second one is passed over. In transitions two neighbours are mixed by share of
+    Particles follow each other by their number of atoms; on the way back every second
+    one is passed over. In transitions two neighbours are mixed by share of
     atoms. The temperature rises with sintering and falls afterwards.
 
     Raises

@@ -72,7 +72,7 @@ class Audience:
                 # The iteration ends whenever the feed is silent for its timeout.
                 for result in self._subscription:
                     self._receive(result, time.time())
-        except Exception as error:
+        except Exception as error:  # whatever it is, whoever waits raises it
             with self._changed:
                 self._error = error
                 self._changed.notify_all()

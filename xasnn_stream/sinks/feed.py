@@ -20,7 +20,11 @@ STATUS_EVERY_S = 5.0
 GRACE_S = 1.0
 """After a restart, wait this long for the first subscriber to come back."""
 HIGH_WATER_MARK = 10_000
-"""Messages held for a slow subscriber; beyond it loses some and sees it in `prev`."""
+"""Messages held for a slow subscriber; beyond it loses some and sees it in `prev`.
+
+The loss shows there and nowhere else: ZeroMQ drops messages for one subscriber without
+telling the publisher, and what would tell (`XPUB_NODROP`) sends to nobody instead.
+"""
 LINGER_MS = 1000
 
 

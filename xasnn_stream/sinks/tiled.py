@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xasnn_stream.client import tiled_address
-from xasnn_stream.errors import SinkError
+from xasnn_stream.errors import RefusedError, SinkError
 from xasnn_stream.estimate import GRID_CHANNELS
 from xasnn_stream.results import Delivery
 from xasnn_stream.sinks import estimate_table
@@ -26,7 +26,15 @@ logger = logging.getLogger(__name__)
 SPEC_NAME, SPEC_VERSION = "XASNNResult", "1.0"
 OPEN_NODES = 32
 """Containers whose ids are remembered; of others they are read again."""
-TIMEOUT_S = 15.0
+TIMEOUT_S = 10.0
+"""Of one request; a stop waits for the request that is under way."""
+
+REFUSED = (
+    httpx.codes.BAD_REQUEST,
+    httpx.codes.REQUEST_ENTITY_TOO_LARGE,
+    httpx.codes.UNPROCESSABLE_ENTITY,
+)
+"""Answers that concern the result itself: the same would be refused again."""
 
 
 class TiledSink:
@@ -59,7 +67,7 @@ class TiledSink:
             except (httpx.HTTPError, OSError, KeyError, ValueError) as error:
                 # What the server holds now is uncertain: look again before writing.
                 self._nodes.pop(key, None)
-                raise SinkError(self._explain(error)) from error
+                raise self._failure(error) from error
 
     def idle(self) -> None:
         """Nothing is due between deliveries."""
@@ -98,15 +106,18 @@ class TiledSink:
             self._root = root
         return self._root
 
-    def _explain(self, error: Exception) -> str:
-        if isinstance(error, httpx.HTTPStatusError):
-            if error.response.status_code in (401, 403):
-                return (
-                    f"Tiled at {self.url} refuses the key; set XASNN_TILED_API_KEY "
-                    "to one that may write"
-                )
-            return f"Tiled at {self.url} answered {error}"
-        return f"Tiled at {self.url} cannot be reached ({error or type(error)})"
+    def _failure(self, error: Exception) -> SinkError:
+        if not isinstance(error, httpx.HTTPStatusError):
+            reason = error or type(error)
+            return SinkError(f"Tiled at {self.url} cannot be reached ({reason})")
+        status = error.response.status_code
+        if status in (401, 403):
+            return SinkError(
+                f"Tiled at {self.url} refuses the key; set XASNN_TILED_API_KEY "
+                "to one that may write"
+            )
+        kind = RefusedError if status in REFUSED else SinkError
+        return kind(f"Tiled at {self.url} answered {error}")
 
 
 class _Node:
@@ -139,6 +150,8 @@ class _Node:
         self._energy = _existing(self._client, names, "energy")
         self._grid: NDArray[Any] | None = None
         self._spectra = _existing(self._client, names, "spectra")
+        # Arrays are written before rows: without rows, whatever is there is unfinished.
+        self._spectra_are_void = not self._rows
 
     def write(self, deliveries: Sequence[Delivery]) -> None:
         """Write the rows that are not there yet and the spectra that belong to them."""
@@ -169,9 +182,8 @@ class _Node:
                 self._client.uri,
             )
             return
-        # Arrays are written before rows: without rows, whatever is there is unfinished.
         length = self._spectra.shape[0] if self._spectra is not None else 0
-        first = min(sweep, length) if self._rows else 0
+        first = 0 if self._spectra_are_void else min(sweep, length)
         block = np.full((sweep + 1 - first, *spectra.shape), np.nan)
         block[-1] = spectra
         if self._spectra is None:
@@ -183,6 +195,7 @@ class _Node:
             )
         else:
             self._spectra.patch(block, offset=(first, 0, 0), extend=True)
+        self._spectra_are_void = False
 
     def _has_grid(self, energy: NDArray[Any]) -> bool:
         """Whether the stored spectra are on this grid; the first one decides."""

@@ -127,6 +127,12 @@ METRICS: Mapping[str, Metric] = _by_name(
     Metric("sink_pending", "gauge", "Results a sink has yet to deliver.", {"sink": ()}),
     Metric("sink_errors_total", "counter", "Failed deliveries.", {"sink": ()}),
     Metric(
+        "sink_refused_total",
+        "counter",
+        "Results a sink refused for good; they are in the log only.",
+        {"sink": ()},
+    ),
+    Metric(
         "source_connected",
         "gauge",
         "1 while a source has a peer to receive from, else 0.",

@@ -15,6 +15,8 @@ from xasnn_stream.web.metrics import exposition
 from xasnn_stream.web.page import render
 
 ON_PAGE = 50
+SEQ_DIGITS = 18
+"""Any number of so many digits is one SQLite can compare with."""
 HISTORY = 500
 """Most results of one answer; the next begins after its last `seq`."""
 
@@ -56,7 +58,7 @@ def build_app(views: Views) -> Starlette:
 
     async def history(request: Request) -> Response:
         since = request.query_params.get("since", "0")
-        if not since.isdecimal():
+        if not since.isdecimal() or len(since) > SEQ_DIGITS:
             return JSONResponse(
                 {"error": "since is the seq of the last result you have"}, 400
             )

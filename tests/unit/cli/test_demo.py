@@ -68,10 +68,12 @@ def test_the_table_shows_truth_beside_estimate(capsys):
     reporter.ready(SERVICES)
     reporter.estimate(7, SEEN)
     reporter.estimate(8, REJECTED)
+    reporter.estimate(9, Sighting(truth={"cn1": 9.0}))
     reporter.summary(summarize([SEEN, REJECTED]), SERVICES)
     lines = capsys.readouterr().out.splitlines()
-    rows = [line.split() for line in lines if line.lstrip()[:1] in ("7", "8")]
+    rows = [line.split() for line in lines if line.lstrip()[:1] in ("7", "8", "9")]
 
     assert rows[0] == ["7", "to38", "9.00", "9.12", "8.40", "…", "9.90", "ok", "31"]
     assert rows[1] == ["8", "to38", "9.00", "rejected", "0"]
+    assert rows[2] == ["9", "-", "9.00", "missing", "0"]
     assert any("1 ok, 1 rejected" in line for line in lines)

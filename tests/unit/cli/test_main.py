@@ -1,6 +1,8 @@
 import subprocess
 import sys
+import tomllib
 import types
+from pathlib import Path
 
 import pytest
 
@@ -52,6 +54,7 @@ def test_an_error_becomes_its_exit_code_and_one_line(failing, capsys, error, cod
     [
         ("torch", "engine"),
         ("tiled.client", "daemon"),
+        ("httpx", "daemon"),
         ("bluesky", "sim"),
         ("matplotlib.pyplot", "train"),
     ],
@@ -59,6 +62,17 @@ def test_an_error_becomes_its_exit_code_and_one_line(failing, capsys, error, cod
 def test_a_missing_extra_is_named(failing, capsys, module, extra):
     assert failing(ModuleNotFoundError("no", name=module)) == 1
     assert f"xasnn-stream[{extra}]" in capsys.readouterr().err
+
+
+def test_an_extra_that_is_named_brings_the_module():
+    pyproject = Path(__file__).parents[3] / "pyproject.toml"
+    extras = tomllib.loads(pyproject.read_text())["project"]["optional-dependencies"]
+    lacking = {
+        module: extra
+        for module, extra in command._EXTRAS.items()
+        if module.replace("_", "-") not in " ".join(extras[extra])
+    }
+    assert lacking == {}
 
 
 def test_a_bug_is_not_dressed_up(failing):

@@ -7,7 +7,7 @@ import pytest
 from xasnn_stream.simulation.processes import (
     Children,
     ProcessError,
-    free_port,
+    free_ports,
     listens,
 )
 
@@ -85,5 +85,30 @@ def test_the_environment_reaches_the_child(tmp_path):
         children.wait_until(lambda: log.read_text() == "secret\n", "it", 10)
 
 
-def test_nothing_listens_on_a_free_port():
-    assert not listens(free_port())
+def test_free_ports_are_different_and_nothing_listens_on_them():
+    ports = free_ports(200)
+
+    assert len(set(ports)) == 200
+    assert not any(listens(port) for port in ports[:5])
+
+
+def test_ports_are_held_until_all_are_chosen(monkeypatch):
+    """A system that gives the lowest free port, as some do."""
+    taken = set()
+
+    class Probe:
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            taken.discard(self.port)
+
+        def bind(self, _):
+            self.port = min(set(range(9000, 9010)) - taken)
+            taken.add(self.port)
+
+        def getsockname(self):
+            return "127.0.0.1", self.port
+
+    monkeypatch.setattr("socket.socket", Probe)
+    assert free_ports(3) == [9000, 9001, 9002]

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from xasnn_stream.errors import SinkError
+from xasnn_stream.errors import RefusedError, SinkError
 from xasnn_stream.results import ResultLog
 from xasnn_stream.sinks import follow
 from xasnn_stream.sinks.follow import Follower
@@ -79,6 +79,7 @@ def test_rows_arrive_in_order_and_the_cursor_follows(log, counters, make_estimat
     wait_until(lambda: len(sink.rows) == 3)
     assert sink.idled.wait(5)
     assert follower.stop(1, 5)
+    follower.show_pending()
     assert sink.rows == [1, 2, 3]
     assert log.cursor("test") == 3
     assert (sink.closed, deaths) == (1, [])
@@ -106,6 +107,9 @@ def test_what_a_dead_end_did_not_take_stays_for_the_next_start(
     sink = Sink(failures=10**9)
     follower, _ = start(sink, log, counters)
     wait_until(lambda: counters.value("sink_errors_total") > 2)
+    append(log, make_estimate, "b")
+    follower.show_pending()
+    assert counters.value("sink_pending", sink="test") == 2
     stopped = time.monotonic()
     assert not follower.stop(0.1, 5)
     assert time.monotonic() - stopped < 3
@@ -113,7 +117,7 @@ def test_what_a_dead_end_did_not_take_stays_for_the_next_start(
     assert sink.closed == 1
     again = Sink()
     follower, _ = start(again, log, counters)
-    wait_until(lambda: again.rows == [1])
+    wait_until(lambda: again.rows == [1, 2])
     assert follower.stop(1, 5)
 
 
@@ -136,6 +140,28 @@ def test_a_sink_that_comes_after_trimming_goes_on_from_there(
     append(log, make_estimate, "c")
     wait_until(lambda: sink.rows == [3])
     assert follower.stop(1, 5)
+
+
+def test_a_row_that_is_refused_for_good_holds_nothing_back(
+    log, counters, make_estimate, caplog
+):
+    sink = Sink()
+
+    def deliver(deliveries):
+        if any(d.seq == 2 for d in deliveries):
+            raise RefusedError("413 too large")
+        sink.rows += [d.seq for d in deliveries]
+
+    sink.deliver = deliver
+    append(log, make_estimate, "a", "b", "c")
+    follower, deaths = start(sink, log, counters)
+    wait_until(lambda: follower.pending == 0)
+    assert follower.stop(1, 5)
+    assert (sink.rows, deaths) == ([1, 3], [])
+    assert counters.value("sink_refused_total", sink="test") == 1
+    (error,) = [r.getMessage() for r in caplog.records if r.levelname == "ERROR"]
+    assert make_estimate("b").id in error
+    assert "413 too large" in error
 
 
 def test_a_surprise_in_a_sink_is_reported_as_a_death(log, counters, make_estimate):

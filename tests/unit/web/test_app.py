@@ -72,7 +72,14 @@ def test_history_continues_after_the_last_seq_seen(daemon, make_estimate):
     assert answer["newest"] == 3
     assert [row["seq"] for row in answer["results"]] == [2, 3]
     assert answer["results"][0]["estimate"] == make_estimate("b").document()
-    assert daemon.get("/api/history?since=later")[0] == 400
+    assert json.loads(daemon.get("/api/history?since=" + 18 * "9")[1])["results"] == []
+
+
+@pytest.mark.parametrize("since", ["later", "-1", 30 * "9", 5000 * "9"])
+def test_a_since_that_is_no_seq_is_refused(daemon, since):
+    code, text = daemon.get(f"/api/history?since={since}")
+    assert code == 400
+    assert "seq" in json.loads(text)["error"]
 
 
 def test_metrics_are_in_prometheus_form_with_right_types(daemon):
