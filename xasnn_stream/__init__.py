@@ -1,3 +1,3 @@
-"""Live structural descriptors, with uncertainties that hold, from X-ray absorption."""
+"""Live structural descriptors, with tested uncertainties, from X-ray absorption."""
 
 __version__ = "0.1.0"

@@ -69,6 +69,7 @@ class Provenance:
     reference: str | None
     reference_sha256: str | None
     package: str
+    algorithm: int = ALGORITHM
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -79,7 +79,7 @@ def test_a_trained_folder_is_complete_and_verifies(trained):
     digest = hashlib.sha256((trained / "manifest.json").read_bytes()).hexdigest()
     assert (model.name, model.sha256) == ("tiny", digest)
     assert (model.element, model.edge) == ("Pt", "L3")
-    assert model.descriptors == ["cn1", "cn2", "cn3", "cn4", "r1"]
+    assert model.descriptors == ("cn1", "cn2", "cn3", "cn4", "r1")
     assert model.parameters["skip.weight"].shape == (2, 102, 5)
     assert model.grid.tolist() == list(range(-10, 91))
 

@@ -17,7 +17,7 @@ from xasnn_stream.spectrum import Spectrum
 from xasnn_stream.telemetry.counters import Counters
 
 MAX_OPEN_RUNS = 256
-MAX_IDLE_S = 3600.0
+MAX_IDLE_S = 600.0
 """A run of which nothing came for this long is closed: its stop was lost."""
 
 _MAX_FINISHED = 10_000
@@ -92,6 +92,12 @@ class Assembler:
         idle = [key for key, r in self._routes.items() if r.touched_s < oldest_s]
         return [s for key in idle for s in self._close(key, None)]
 
+    def forget_open_runs(self, source: str) -> None:
+        """Let go of the runs of `source` that are open, without a result; counted."""
+        for key in [key for key in self._routes if key[0] == source]:
+            if self._forget(key).run is not None:
+                self._counters.add("runs_forgotten_total")
+
     def close_open_runs(self) -> list[Spectrum]:
         """Close all runs that are open; they are incomplete."""
         return [s for key in list(self._routes) for s in self._close(key, None)]
@@ -165,9 +171,7 @@ class Assembler:
 
     def _close(self, key: Key, stop: Mapping[str, Any] | None) -> list[Spectrum]:
         """Forget a run and return its final spectrum, nothing if it was ignored."""
-        route = self._routes.pop(key)
-        for descriptor in route.descriptors:
-            self._streams.pop(descriptor, None)
+        route = self._forget(key)
         self._finished[key] = None
         if len(self._finished) > _MAX_FINISHED:
             self._finished.popitem(last=False)
@@ -179,6 +183,12 @@ class Assembler:
             outcome = "unusable"
         self._counters.add("sweeps_total", outcome=outcome)
         return [spectrum]
+
+    def _forget(self, key: Key) -> _Route:
+        route = self._routes.pop(key)
+        for descriptor in route.descriptors:
+            self._streams.pop(descriptor, None)
+        return route
 
     def _orphan(self, run: Key) -> list[Spectrum]:
         """Reject a document whose run is unknown; silent if the run is just over."""

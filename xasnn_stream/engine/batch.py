@@ -19,16 +19,14 @@ from xasnn_stream.engine.measure import (
     curves,
     see,
     subtract,
+    without_shared_noise,
 )
-from xasnn_stream.engine.model import Model
+from xasnn_stream.engine.model import LEVEL, Model
 from xasnn_stream.engine.settings import EngineSettings
 from xasnn_stream.physics.ragged import interpolate
 from xasnn_stream.spectrum import FloatArray
 from xasnn_stream.uncertainty.decomposition import Parts
 from xasnn_stream.uncertainty.novelty import novelty_score
-
-LEVEL = 0.9
-"""Nominal coverage of the published interval."""
 
 OWN_CHANNEL = "reference channel"
 """The foil's name in the provenance where a sweep brought its own."""
@@ -93,10 +91,13 @@ def compute(context: Context, absorptions: Sequence[Absorption]) -> Batch:
     foil = _curves(context, pairs)
     limits = common_limits(sample, foil)
     seen, seen_foil = see(sample, settings, limits), see(foil, settings, limits)
+    is_own = [chosen is not None and chosen[0] == OWN_CHANNEL for chosen in foils]
+    shared = torch.tensor(is_own, device=model.device)
+    quiet, quiet_foil = without_shared_noise(seen, seen_foil, shared)
     computed = Computed(
         model.grid, model.tensors["computed_foil"], float(model.tensors["edge_at"])
     )
-    differences = subtract(seen, seen_foil, has_foil, computed)
+    differences = subtract(quiet, quiet_foil, has_foil, computed)
     parts = decompose(model.parameters, scaling_of(model.tensors), differences)
     margin = model.quantiles[LEVEL] * parts.std
     level = noise_level(differences.noise)

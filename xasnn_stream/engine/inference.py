@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from xasnn_stream.networks.ensemble import Parameters, forward
-from xasnn_stream.uncertainty.decomposition import Parts, propagate
+from xasnn_stream.uncertainty.decomposition import Parts, White, independent, propagate
 
 _QUIET = 1e-5
-"""Noise per bin that stands for none: the networks see its logarithm."""
+"""Noise per bin that stands for none: the networks see its logarithm, and training has
+draws without noise."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,14 +26,18 @@ class Differences:
     values
         `batch x bins`.
     noise
-        Standard deviation per bin, of sample and foil together, `batch x bins`.
+        Standard deviation per bin, of sample and foil together, `batch x bins`: the
+        level the networks are told.
     directions
         One-standard-deviation curves of correlated errors, `batch x errors x bins`.
+    white
+        How counting noise propagates; None if the bins are independent.
     """
 
     values: Tensor
     noise: Tensor
     directions: Tensor
+    white: White | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,8 +84,9 @@ def decompose(
         mean, _ = forward(parameters, features(scaling, values, level))
         return mean.mean(0) * scaling.output_scale
 
+    white = differences.white or independent(differences.noise)
     noise = propagate(
-        mean_of_members, differences.values, differences.noise, differences.directions
+        mean_of_members, differences.values, white, differences.directions
     )
     return Parts(
         value=means.mean(0),

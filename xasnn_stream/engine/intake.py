@@ -10,6 +10,9 @@ from xasnn_stream.engine.settings import EngineSettings
 from xasnn_stream.physics.signals import fluorescence, merge_duplicates, transmission
 from xasnn_stream.spectrum import FloatArray, Reason, Spectrum
 
+_MAX_RANGE_EV = 5000.0
+"""No absorption scan is longer; energies beyond are an encoder gone wrong or in keV."""
+
 _FORMULAS: dict[str, tuple[str, str, Callable[..., FloatArray]]] = {
     "transmission": ("i0", "it", transmission),
     "fluorescence": ("i0", "if", fluorescence),
@@ -106,8 +109,11 @@ def out_of_range(
     tabulated = edge_energy_ev(element, edge)
     assert tabulated is not None, "a model's edge is tabulated"  # noqa: S101 - invariant
     below, above = tabulated - energy[0], energy[-1] - tabulated
+    if max(below, above) > _MAX_RANGE_EV:
+        far = f"energies from {energy[0]:.0f} to {energy[-1]:.0f} are no scan in eV of "
+        return Reason("wrong_energy", far + f"{element} {edge} at {tabulated:.0f} eV")
     span = f"the scan runs from {energy[0]:.0f} to {energy[-1]:.0f} eV"
-    if below < -quality.max_e0_shift_ev or above < quality.max_e0_shift_ev:
+    if min(below, above) < -quality.max_e0_shift_ev:
         return Reason(
             "wrong_edge", f"{span}, {element} {edge} is at {tabulated:.0f} eV"
         )

@@ -1,7 +1,7 @@
 """The batched physics of the engine: absorption in, difference spectra out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -14,10 +14,13 @@ from xasnn_stream.physics.normalize import Normalized, normalize
 from xasnn_stream.physics.ragged import stack
 from xasnn_stream.physics.settings import Normalization
 from xasnn_stream.spectrum import FloatArray
+from xasnn_stream.uncertainty.decomposition import White
 
 _NOISE_FROM_EV = 8.0
 """Noise is read above the white line, which bends faster than points resolve."""
 _NO_NOISE = 1e-5
+"""Of the edge step; a made curve has no noise, and noise has a logarithm. Noise that could
+not be determined stays NaN, and the sweep is rejected."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,7 +76,7 @@ def see(of: Curves, settings: Normalization, limits: tuple[Tensor, Tensor]) -> S
     """Normalize a batch within limits relative to e0 and estimate its noise."""
     result = normalize(of.energy, of.mu, of.valid, settings, of.e0, limits)
     noise = point_noise(of.energy, result.norm, of.valid, of.e0 + _NOISE_FROM_EV)
-    noise = noise.nan_to_num(_NO_NOISE).clamp(min=_NO_NOISE)
+    noise = noise.clamp(min=_NO_NOISE)
     return Seen(
         curves=of,
         normalized=result,
@@ -90,16 +93,58 @@ def common_limits(sample: Curves, foil: Curves) -> tuple[Tensor, Tensor]:
     return torch.maximum(low, foil_low), torch.minimum(high, foil_high)
 
 
-def on_grid(seen: Seen, grid: Tensor, edge_at: float) -> tuple[Tensor, Tensor]:
-    """Return flattened μ and its noise on a grid with the edge at `edge_at`.
+def without_shared_noise(sample: Seen, foil: Seen, shared: Tensor) -> tuple[Seen, Seen]:
+    """Give the noise of the difference to the sample where both share readings.
 
-    Both are `batch x bins`; bins the scan does not reach are NaN.
+    A sweep and its own reference channel both contain It, so their noise does not add in
+    quadrature; it is read from the point-by-point difference. `shared` is `batch`.
     """
+    points = min(sample.curves.energy.shape[1], foil.curves.energy.shape[1])
+    of = sample.curves
+    apart = sample.normalized.norm[:, :points] - foil.normalized.norm[:, :points]
+    start = of.e0 + _NOISE_FROM_EV
+    joint = point_noise(of.energy[:, :points], apart, of.valid[:, :points], start)
+    joint = joint.clamp(min=_NO_NOISE)
+    return (
+        replace(sample, noise=torch.where(shared, joint, sample.noise)),
+        replace(foil, noise=torch.where(shared, 0.0, foil.noise)),
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OnGrid:
+    """A batch on the model's grid: flattened μ and its noise, `batch x bins`.
+
+    Bins the scan does not reach are NaN. `white` propagates the noise of the points,
+    which neighbouring bins may share.
+    """
+
+    values: Tensor
+    noise: Tensor
+    white: White
+
+
+def on_grid(seen: Seen, grid: Tensor, edge_at: float) -> OnGrid:
+    """Return a batch on a grid with the edge at `edge_at`."""
     at = grid + (seen.position - edge_at).unsqueeze(-1)
     width = float(grid[1] - grid[0])
     of = seen.curves
-    values = rebin(at, of.energy, seen.normalized.flat, of.valid, width)
-    return values, bin_noise(at, of.energy, of.valid, seen.noise, width)
+
+    def binned(flat: Tensor) -> Tensor:
+        return rebin(at, of.energy, flat, of.valid, width)
+
+    def white(jacobian: Tensor) -> Tensor:
+        with torch.enable_grad():
+            points = seen.normalized.flat.detach().requires_grad_(True)
+            bins = binned(points)
+            weights = [
+                torch.autograd.grad(bins, points, row, retain_graph=True)[0]
+                for row in jacobian.unbind(1)
+            ]
+        return torch.stack(weights, 1).norm(dim=-1) * seen.noise.unsqueeze(-1)
+
+    noise = bin_noise(at, of.energy, of.valid, seen.noise, width)
+    return OnGrid(binned(seen.normalized.flat), noise, white)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,15 +163,22 @@ def subtract(
 
     Rows where `has_foil` (`batch`) is False get the model's computed foil instead.
     """
-    values, noise = on_grid(sample, computed.grid, computed.edge_at)
-    foil_values, foil_noise = on_grid(foil, computed.grid, computed.edge_at)
+    mine, theirs = (
+        on_grid(seen, computed.grid, computed.edge_at) for seen in (sample, foil)
+    )
     given = has_foil.unsqueeze(-1)
-    foil_values = torch.where(given, foil_values, computed.values)
-    foil_noise = torch.where(given, foil_noise, 0.0)
+    foil_values = torch.where(given, theirs.values, computed.values)
+    foil_noise = torch.where(given, theirs.noise, 0.0)
     foil_step = torch.where(has_foil, foil.step_error, 0.0).unsqueeze(-1)
-    steps = (sample.step_error.unsqueeze(-1) * values, foil_step * foil_values)
+    steps = (sample.step_error.unsqueeze(-1) * mine.values, foil_step * foil_values)
+
+    def white(jacobian: Tensor) -> Tensor:
+        of_foil = torch.where(given, theirs.white(jacobian), 0.0)
+        return (mine.white(jacobian).square() + of_foil.square()).sqrt()
+
     return Differences(
-        values=values - foil_values,
-        noise=(noise.square() + foil_noise.square()).sqrt(),
+        values=mine.values - foil_values,
+        noise=(mine.noise.square() + foil_noise.square()).sqrt(),
         directions=torch.stack(steps, 1),
+        white=white,
     )

@@ -18,6 +18,9 @@ SCHEMA = "xasnn.model/1"
 MANIFEST = "manifest.json"
 WEIGHTS = "ensemble.safetensors"
 
+LEVEL = 0.9
+"""Nominal coverage of the published interval."""
+
 _MALFORMED = (
     OSError,
     KeyError,
@@ -33,33 +36,25 @@ _MALFORMED = (
 class Model:
     """A loaded model; tensors in float64 on one device.
 
-    `grid` (`bins`, eV) is relative to the position at which the foil's edge is put,
-    `edge_at` (eV on the library's axis). `quantiles` maps a level to `outputs`.
+    `grid` (`bins`, eV) is relative to the position at which the foil's edge is put.
+    `units` and `domain` (lowest and highest believable value) are by descriptor,
+    `quantiles` maps a level to `outputs`, `threshold` is that of the novelty score.
     `tensors` holds the ensemble's parameters, standardization and novelty space.
     """
 
     name: str
     sha256: str
     manifest: dict[str, Any]
+    element: str
+    edge: str
+    descriptors: tuple[str, ...]
+    units: dict[str, str]
+    domain: dict[str, tuple[float, float]]
+    threshold: float
     tensors: dict[str, Tensor]
     grid: Tensor
     quantiles: dict[float, Tensor]
     device: str
-
-    @property
-    def element(self) -> str:
-        """Element the model was trained for."""
-        return self.manifest["element"]
-
-    @property
-    def edge(self) -> str:
-        """Edge the model was trained for."""
-        return self.manifest["edge"]
-
-    @property
-    def descriptors(self) -> list[str]:
-        """Names of the outputs, in order."""
-        return list(self.manifest["descriptors"])
 
     @property
     def parameters(self) -> dict[str, Tensor]:
@@ -105,24 +100,42 @@ def load_model(folder: str | Path, device: str = "cpu") -> Model:
             name: tensor.to(device=device, dtype=torch.float64)
             for name, tensor in load(contents[WEIGHTS]).items()
         }
-        quantiles = {
-            float(level): torch.tensor(
-                [values[name] for name in manifest["descriptors"]],
-                dtype=torch.float64,
-                device=device,
-            )
-            for level, values in manifest["calibration"]["quantiles"].items()
-        }
-        return Model(
+        names = tuple(str(name) for name in manifest["descriptors"])
+        model = Model(
             name=manifest["name"],
             sha256=hashlib.sha256(manifest_bytes).hexdigest(),
             manifest=manifest,
+            element=manifest["element"],
+            edge=manifest["edge"],
+            descriptors=names,
+            units={name: str(manifest["units"][name]) for name in names},
+            domain={name: _pair(manifest["domain"][name]) for name in names},
+            threshold=float(manifest["novelty"]["threshold"]),
             tensors=tensors,
             grid=tensors["grid"],
-            quantiles=quantiles,
+            quantiles=_quantiles(manifest["calibration"]["quantiles"], names, device),
             device=device,
         )
     except ModelError:
         raise
     except _MALFORMED as error:
         raise ModelError(f"{folder} is not a model folder: {error!r}") from error
+    if LEVEL not in model.quantiles:
+        raise ModelError(f"{folder} is not calibrated at the published level {LEVEL:g}")
+    return model
+
+
+def _quantiles(
+    found: dict[str, dict[str, float]], names: tuple[str, ...], device: str
+) -> dict[float, Tensor]:
+    return {
+        float(level): torch.tensor(
+            [values[name] for name in names], dtype=torch.float64, device=device
+        )
+        for level, values in found.items()
+    }
+
+
+def _pair(bounds: list[float]) -> tuple[float, float]:
+    low, high = bounds
+    return float(low), float(high)

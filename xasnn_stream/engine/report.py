@@ -6,9 +6,9 @@ from typing import cast
 from torch import Tensor
 
 from xasnn_stream import __version__
-from xasnn_stream.engine.batch import LEVEL, Batch, Context
+from xasnn_stream.engine.batch import Batch, Context
 from xasnn_stream.engine.intake import Absorption
-from xasnn_stream.engine.model import Model
+from xasnn_stream.engine.model import LEVEL, Model
 from xasnn_stream.engine.verdict import Evidence, judge
 from xasnn_stream.estimate import (
     Descriptor,
@@ -31,9 +31,7 @@ def report(
     if problem is not None:
         return reject(context, spectrum, problem, quality)
     descriptors = _descriptors(context.model, batch, row)
-    novelty = Novelty(
-        float(batch.novelty[row]), context.model.manifest["novelty"]["threshold"]
-    )
+    novelty = Novelty(float(batch.novelty[row]), context.model.threshold)
     edge_shift = float(batch.edge_shift[row])
     verdict, reasons = judge(
         Evidence(
@@ -112,7 +110,6 @@ def unusable(context: Context, batch: Batch, row: int) -> Reason | None:
 def _descriptors(model: Model, batch: Batch, row: int) -> dict[str, Descriptor]:
     parts = batch.parts
     std = parts.std
-    units = model.manifest["units"]
     return {
         name: Descriptor(
             value=float(parts.value[row, k]),
@@ -122,18 +119,17 @@ def _descriptors(model: Model, batch: Batch, row: int) -> dict[str, Descriptor]:
             std_ambiguity=float(parts.ambiguity[row, k]),
             interval=(float(batch.low[row, k]), float(batch.high[row, k])),
             level=LEVEL,
-            unit=units[name],
+            unit=model.units[name],
         )
         for k, name in enumerate(model.descriptors)
     }
 
 
 def _beyond_domain(model: Model, descriptors: dict[str, Descriptor]) -> tuple[str, ...]:
-    domain = model.manifest["domain"]
     return tuple(
         name
         for name, descriptor in descriptors.items()
-        if not domain[name][0] <= descriptor.value <= domain[name][1]
+        if not model.domain[name][0] <= descriptor.value <= model.domain[name][1]
     )
 
 

@@ -47,7 +47,9 @@ def _outside(evidence: Evidence) -> Iterator[Reason]:
 
 def _caution(evidence: Evidence) -> Iterator[Reason]:
     if not evidence.complete:
-        yield Reason("incomplete", f"{evidence.n_missed} event rows are missing")
+        missed = evidence.n_missed
+        text = f"{missed} event rows are missing" if missed else "its end never came"
+        yield Reason("incomplete", text)
     if evidence.foil is None:
         text = "no foil of this beamtime: a computed one was subtracted; "
         yield Reason("no_foil", text + "name one with --reference")

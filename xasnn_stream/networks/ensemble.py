@@ -31,7 +31,7 @@ class Shape:
 
 
 def initialize(shape: Shape, generator: torch.Generator) -> dict[str, Tensor]:
-    """Draw initial parameters: uniform with the variance of He et al. 2015."""
+    """Draw initial parameters: uniform in ±1/√inputs, biases zero."""
     sizes = [shape.inputs] + [shape.hidden] * shape.depth
     layers = {f"layer{i}": (sizes[i], sizes[i + 1]) for i in range(shape.depth)}
     layers["head"] = (shape.hidden, 2 * shape.outputs)

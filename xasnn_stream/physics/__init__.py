@@ -1,1 +1,1 @@
-"""Batched torch functions from counts to normalized spectra; no state, no I/O."""
+"""From counts to normalized spectra: pure functions, batched in torch where it counts."""

@@ -38,7 +38,8 @@ def bin_noise(
     """Return the noise of bins of `width` eV at `at`, `batch x bins`.
 
     A bin averages the width / spacing points in it; where points are farther apart than
-    a bin it is interpolated and has the noise of a point.
+    a bin it is interpolated and has the noise of a point, which neighbouring bins then
+    share: this is the size of the noise, not its covariance.
     """
     index = torch.searchsorted(
         energy.masked_fill(~valid, torch.inf).contiguous(), at.contiguous()

@@ -26,7 +26,9 @@ from xasnn_stream.assembly.settings import (
 )
 from xasnn_stream.edges import EDGES, ELEMENTS
 from xasnn_stream.engine.settings import EngineSettings, Grid, QualityLimits
+from xasnn_stream.errors import ModelError
 from xasnn_stream.physics.settings import Normalization
+from xasnn_stream.shipped import model_folder
 
 _PATH = r"^[^.]+(\.[^.]+)*$"
 
@@ -289,6 +291,15 @@ class ProfileModel(Section):
         if missing:
             raise ValueError(f"{mode} needs {', '.join(missing)}, not optional")
         return signals
+
+    @field_validator("model")
+    @classmethod
+    def _is_there(cls, model: str) -> str:
+        try:
+            model_folder(model)
+        except ModelError as error:
+            raise ValueError(str(error)) from error
+        return model
 
     def assembly(self) -> AssemblySettings:
         """Return what assembly needs to know."""

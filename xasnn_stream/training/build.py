@@ -5,7 +5,6 @@ import json
 import os
 import platform
 import re
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from xasnn_stream import __version__
-from xasnn_stream.engine.model import MANIFEST, SCHEMA, WEIGHTS, load_model
+from xasnn_stream.engine.model import LEVEL, MANIFEST, SCHEMA, WEIGHTS, load_model
 from xasnn_stream.errors import LibraryError
 from xasnn_stream.library import SHELL_BULK_CN, Library, read_library
 from xasnn_stream.training.calibrate import Calibration, calibrate, calibrate_novelty
@@ -53,7 +52,6 @@ def train(recipe_path: Path, output: Path, progress: Progress) -> Path:
     UsageError, LibraryError
         If the recipe or its library cannot be used.
     """
-    started = time.monotonic()
     recipe = read_recipe(recipe_path)
     library = read_library(recipe.library)
     recipe = _with_possible_descriptors(recipe, library)
@@ -69,7 +67,6 @@ def train(recipe_path: Path, output: Path, progress: Progress) -> Path:
     model = load_model(output)
     held_out = whole_particles(library, recipe.held_out)
     manifest["metrics"] = list(evaluate(model, recipe, library, held_out, "held-out"))
-    manifest["training_seconds"] = round(time.monotonic() - started)
     write_card(output, manifest, model, library, recipe)
     manifest["files"] |= _hashes(output, ("card.md", FIGURE, RECIPE, WEIGHTS))
     _write_manifest(output, manifest)
@@ -125,7 +122,7 @@ def _train(recipe: Recipe, library: Library, progress: Progress) -> _Trained:
         "edge_at": torch.tensor(on.edge_at, dtype=torch.float64),
         "computed_foil": _foil_on_grid(on),
         "ridge": ridge,
-        "ridge_margin": calibration.ridge_quantiles[0.9],
+        "ridge_margin": calibration.ridge_quantiles[LEVEL],
     }
     return _Trained(tensors, calibration, threshold, parts)
 

@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 import torch
 
 from xasnn_stream.engine.inference import decompose, scaling_of
-from xasnn_stream.engine.model import Model
+from xasnn_stream.engine.model import LEVEL, Model
 from xasnn_stream.library import Library
 from xasnn_stream.training.evaluation import as_double, conditions
 from xasnn_stream.training.mixtures import labels, particle_weights
@@ -32,6 +32,7 @@ def write_card(
     _parity(folder / FIGURE, model, library, recipe)
     names = manifest["descriptors"]
     held_out = ", ".join(manifest["held_out"])
+    limits = "\n".join(f"- {limit}" for limit in recipe.limits)
     left_out = (
         ""
         if "r1" in names
@@ -45,10 +46,10 @@ between a normalized sample and a metal foil of the same beamtime.
 {left_out}
 ## Training data
 
-{manifest["library"]["file"]} (sha256 {manifest["library"]["sha256"][:16]}…), FEFF10 site spectra at lattice scales
+{manifest["library"]["file"]} (sha256 {manifest["library"]["sha256"][:16]}…), site spectra at lattice scales
 {", ".join(f"{s:g}" for s in manifest["library"]["scales"])}: loose sites, whole particles and both with bulk, under nuisance set N1
 (`recipe.yaml`). Held out before mixing, with every site except bulk: {held_out}.
-Trained in {manifest["training_seconds"]} s with torch {manifest["versions"]["torch"]}, seed {manifest["seed"]}.
+Trained with torch {manifest["versions"]["torch"]}, seed {manifest["seed"]}.
 
 ## Metrics on held-out particles
 
@@ -70,11 +71,9 @@ them the nominal level itself is uncertain by several points.
 
 ## Limits
 
-- No adsorbates, oxide, relaxation or disorder in the library: oxidized metal is outside.
-- Icosahedra are outside the fcc family: cn4 is underestimated (see their rows).
-- Theory misses measured foils by {recipe.novelty.foil_misfit_rms:g} rms; novelty is calibrated with that misfit
-  (threshold {manifest["novelty"]["threshold"]:.2f}), and intervals are not: on measured particles
-  they hold only as far as theory does.
+{limits}
+- Theory misses measured foils by {recipe.novelty.foil_misfit_rms:g} rms. Novelty is calibrated with that misfit (threshold
+  {manifest["novelty"]["threshold"]:.2f}); intervals are not: on measured particles they hold only as far as theory does.
 - Sample and foil are aligned on their own edges, so a chemical shift is not used.
 """
     (folder / "card.md").write_text(text)
@@ -133,7 +132,7 @@ def _parity(path: Path, model: Model, library: Library, recipe: Recipe) -> None:
     drawn = as_double(differences(on, weights, nuisances, rng), model.device)
     truth = labels(library, weights, model.descriptors)
     parts = decompose(model.parameters, scaling_of(model.tensors), drawn)
-    margin = (model.quantiles[0.9] * parts.std).cpu()
+    margin = (model.quantiles[LEVEL] * parts.std).cpu()
     value = parts.value.cpu()
     figure, axes = plt.subplots(1, len(model.descriptors), figsize=(15, 3.2))
     for k, (axis, name) in enumerate(zip(axes, model.descriptors, strict=True)):

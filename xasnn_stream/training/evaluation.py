@@ -14,7 +14,7 @@ from xasnn_stream.engine.inference import (
     noise_level,
     scaling_of,
 )
-from xasnn_stream.engine.model import Model
+from xasnn_stream.engine.model import LEVEL, Model
 from xasnn_stream.errors import LibraryError
 from xasnn_stream.library import (
     BULK,
@@ -193,7 +193,7 @@ def _scores(model: Model, drawn: Differences, truth: Tensor) -> dict[str, Any]:
         low = parts.value - quantile * parts.std
         high = parts.value + quantile * parts.std
         scores["coverage"][f"{level:g}"] = _named(names, coverage(truth, low, high))
-        if level == 0.9:
+        if level == LEVEL:
             scores["width90"] = _named(names, (high - low).median(0).values)
             scores["winkler90"] = _named(names, winkler(truth, low, high, level))
     scores["novelty_auroc"] = _novelty_auroc(model, drawn)
@@ -214,7 +214,7 @@ def _ridge_scores(
         "mae": _named(names, error.mean(0)),
         "mae_over_bulk": _over_bulk(names, error),
         "width90": _named(names, 2 * margin),
-        "winkler90": _named(names, winkler(truth, low, high, 0.9)),
+        "winkler90": _named(names, winkler(truth, low, high, LEVEL)),
     }
 
 
@@ -243,5 +243,8 @@ def _named(names: Iterable[str], values: Tensor) -> dict[str, float | None]:
 
 def as_double(drawn: Differences, device: str) -> Differences:
     """Return draws as the shipped model sees them: float64 on its device."""
-    fields = (drawn.values, drawn.noise, drawn.directions)
-    return Differences(*(tensor.to(device, torch.float64) for tensor in fields))
+    values, noise, directions = (
+        tensor.to(device, torch.float64)
+        for tensor in (drawn.values, drawn.noise, drawn.directions)
+    )
+    return Differences(values, noise, directions)

@@ -91,6 +91,7 @@ def differences(
     slope = drawn(nuisances.slope_per_100ev, 2).unsqueeze(-1)
     pair = pair + slope * on.x.clamp(min=0) / 100
     noise = torch.stack((drawn(nuisances.noise), drawn(nuisances.foil_noise)))
+    noise = noise.clamp(min=0)
     per_point = noise / (on.x[1] - on.x[0]).sqrt()
     pair = pair + per_point.unsqueeze(-1) * torch.randn(pair.shape, generator=rng)
 

@@ -100,6 +100,7 @@ class Recipe:
     novelty: NoveltyRecipe
     fit: Fit
     calibration: CalibrationRecipe
+    limits: tuple[str, ...]
 
 
 def read_recipe(path: str | Path) -> Recipe:

@@ -33,10 +33,20 @@ class Parts:
         return (self.model**2 + self.noise**2 + self.ambiguity**2).sqrt()
 
 
+White = Callable[[Tensor], Tensor]
+"""Maps a Jacobian, `batch x outputs x bins`, to the standard deviation that uncorrelated
+counting noise causes in the outputs, `batch x outputs`."""
+
+
+def independent(noise: Tensor) -> White:
+    """Return the rule for bins with independent noise, `batch x bins`."""
+    return lambda jacobian: (jacobian * noise.unsqueeze(1)).norm(dim=-1)
+
+
 def propagate(
     mean: Callable[[Tensor], Tensor],
     difference: Tensor,
-    noise: Tensor,
+    white: White,
     directions: Tensor,
 ) -> Tensor:
     """Propagate input errors through a function to first order, `batch x outputs`.
@@ -45,8 +55,8 @@ def propagate(
     ----------
     mean
         Maps `batch x bins` to `batch x outputs`, each row by itself.
-    noise
-        Independent standard deviation of each bin, `batch x bins`.
+    white
+        What counting noise does; see `independent`.
     directions
         Fully correlated errors as one-standard-deviation curves,
         `batch x errors x bins`: a wrong edge step moves every bin together.
@@ -59,6 +69,5 @@ def propagate(
             for column in outputs.unbind(-1)
         ]
     jacobian = torch.stack(rows, 1)
-    white = (jacobian * noise.unsqueeze(1)).square().sum(-1)
     together = (jacobian @ directions.transpose(1, 2)).square().sum(-1)
-    return (white + together).sqrt()
+    return (white(jacobian).square() + together).sqrt()

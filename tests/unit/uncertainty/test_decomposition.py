@@ -1,6 +1,6 @@
 import torch
 
-from xasnn_stream.uncertainty.decomposition import Parts, propagate
+from xasnn_stream.uncertainty.decomposition import Parts, independent, propagate
 
 GENERATOR = torch.Generator().manual_seed(1)
 MATRIX = torch.randn(3, 7, generator=GENERATOR, dtype=torch.float64)
@@ -14,7 +14,7 @@ def linear(x):
 
 
 def test_errors_go_through_a_linear_map_as_its_covariance():
-    found = propagate(linear, DIFFERENCE, NOISE, DIRECTIONS)
+    found = propagate(linear, DIFFERENCE, independent(NOISE), DIRECTIONS)
     for row in range(5):
         # C = diag(σ²) + Σ d dᵀ over the correlated errors; output A C Aᵀ.
         covariance = torch.diag(NOISE[row] ** 2)
@@ -32,24 +32,24 @@ def test_a_correlated_error_can_cancel_where_noise_cannot():
     def difference(x):
         return x @ weights.T
 
-    apart = propagate(difference, zero, torch.ones(1, 2).double(), 0 * together)
-    assert propagate(difference, zero, zero, together).item() == 0.0
+    apart = propagate(difference, zero, independent(zero + 1), 0 * together)
+    assert propagate(difference, zero, independent(zero), together).item() == 0.0
     assert apart.item() == torch.tensor(2.0).double().sqrt().item()
 
 
 def test_no_directions_and_no_noise_are_no_error():
     none = DIRECTIONS[:, :0]
-    assert (propagate(linear, DIFFERENCE, 0 * NOISE, none) == 0).all()
+    assert (propagate(linear, DIFFERENCE, independent(0 * NOISE), none) == 0).all()
 
 
 def test_a_curved_map_is_taken_to_first_order():
-    found = propagate(torch.square, DIFFERENCE, NOISE, DIRECTIONS[:, :0])
+    found = propagate(torch.square, DIFFERENCE, independent(NOISE), DIRECTIONS[:, :0])
     torch.testing.assert_close(found, 2 * DIFFERENCE.abs() * NOISE)
 
 
 def test_it_works_where_gradients_are_off():
     with torch.no_grad():
-        found = propagate(linear, DIFFERENCE, NOISE, DIRECTIONS)
+        found = propagate(linear, DIFFERENCE, independent(NOISE), DIRECTIONS)
     assert not found.requires_grad
     assert (found > 0).all()
 
