@@ -28,7 +28,7 @@ from xasnn_stream.results import LOG_NAME, ResultLog
 from xasnn_stream.sinks.follow import Follower
 from xasnn_stream.sinks.open import open_sinks
 from xasnn_stream.sources.document import Source
-from xasnn_stream.sources.open import open_source
+from xasnn_stream.sources.open import check_store, open_source
 from xasnn_stream.telemetry.counters import Counters
 from xasnn_stream.web.app import Views, build_app
 from xasnn_stream.web.server import WebServer
@@ -40,7 +40,8 @@ logger = logging.getLogger(__name__)
 
 DRAIN_S = 10.0
 FLUSH_S = 5.0
-JOIN_S = 5.0
+JOIN_S = 15.0
+"""Longer than a sink may take for the request it is in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,8 @@ class Deployment:
 def serve(deployment: Deployment) -> int:
     """Run until a signal or the end of all sources; return the exit code.
 
+    It is 1 if documents were lost in stopping, else 0.
+
     Raises XasnnError when it cannot start. A thread that dies ends the process.
     """
     # A list, because a handler must not take a lock that the main thread may hold.
@@ -79,6 +82,9 @@ def serve(deployment: Deployment) -> int:
             time.sleep(0.05)
         why = signal.Signals(signals[0]).name if signals else "all sources ended"
         logger.info("stopping: %s", why)
+    if daemon.lost:
+        logger.error("stopped, but not all documents received have a result")
+        return 1
     logger.info("stopped")
     return 0
 
@@ -94,6 +100,8 @@ class Daemon:
     """Owns everything that runs; `stack` releases it in the reverse order of start."""
 
     def __init__(self, deployment: Deployment, stack: ExitStack, failed: Any) -> None:
+        self.lost = False
+        """Whether documents were lost in stopping; known once `stack` is unwound."""
         self._deployment = deployment
         self._stack = stack
         self._failed = failed
@@ -103,8 +111,10 @@ class Daemon:
         if not deployment.sources:
             raise UsageError(
                 "name where documents come from, for example "
-                "--source zmq://127.0.0.1:5578"
+                "--source zmq://127.0.0.1:5568"
             )
+        if deployment.backfill is not None:
+            check_store(deployment.backfill)
         self._engines: dict[str, Engine] = {}
         self._followers: list[Follower] = []
         self._pipeline: Pipeline | None = None
@@ -131,7 +141,7 @@ class Daemon:
             self._counters,
             self._failed,
         )
-        self._stack.callback(self._pipeline.stop, DRAIN_S)
+        self._stack.callback(self._stop_pipeline, self._pipeline)
         self._pipeline.start()
         self._announce()
 
@@ -180,6 +190,7 @@ class Daemon:
         for sink in sinks:
             follower = Follower(sink, self._log, self._counters, self._failed)
             self._followers.append(follower)
+            # It says what it could not deliver; that stays in the log.
             self._stack.callback(follower.stop, FLUSH_S, JOIN_S)
         gone = set(self._log.cursors()) - {sink.name for sink in sinks}
         for name in sorted(gone):
@@ -199,7 +210,16 @@ class Daemon:
             )
         return sources
 
+    def _stop_pipeline(self, pipeline: Pipeline) -> None:
+        if not pipeline.stop(DRAIN_S):
+            self.lost = True
+
     def _refresh(self) -> None:
+        """Set the gauges that say how things are at this moment."""
+        for follower in list(self._followers):
+            follower.show_pending()
+        if self._pipeline is not None:
+            self._pipeline.show_queues()
         for device in {engine.device for engine in self._engines.values()}:
             self._counters.set(
                 "device_memory_bytes", _memory_bytes(device), device=device

@@ -5,6 +5,7 @@ device. Queues between them are bounded: a full one holds back sources that can 
 and makes the others discard, which is counted and later seen by assembly as a gap.
 """
 
+import logging
 import queue
 import threading
 import time
@@ -21,6 +22,8 @@ from xasnn_stream.sources.document import Document, Source
 from xasnn_stream.spectrum import Spectrum
 from xasnn_stream.telemetry.counters import Counters
 from xasnn_stream.telemetry.watched import Failed, join_thread, start_thread
+
+logger = logging.getLogger(__name__)
 
 Item = TypeVar("Item")
 
@@ -60,6 +63,14 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class _Ended:
+    """The last thing from a source; `forget` its open runs: they are stored."""
+
+    address: str
+    forget: bool
+
+
+@dataclass(frozen=True, slots=True)
 class _Sweep:
     spectrum: Spectrum
     received_s: float
@@ -91,10 +102,10 @@ class Pipeline:
         self._counters = counters
         self._report = failed
         self._limits = limits or Limits()
-        # None says that a source ended; in the second queue, that all have.
-        self._documents: queue.Queue[tuple[Document, str] | None] = queue.Queue(
+        self._documents: queue.Queue[tuple[Document, str] | _Ended] = queue.Queue(
             self._limits.document_queue
         )
+        # None says that all sources ended.
         self._batches: queue.Queue[list[_Sweep] | None] = queue.Queue(
             self._limits.batch_queue
         )
@@ -124,13 +135,32 @@ class Pipeline:
     def stop(self, timeout_s: float) -> bool:
         """Close the sources and bring what was received into the log.
 
-        Runs still open become incomplete results. Returns False if that took longer
-        than `timeout_s`.
+        Runs of live sources still open become incomplete results; those of a store
+        are forgotten, for it still has them. Returns False if that took longer than
+        `timeout_s`: what is on its way then is counted in the log and dropped.
         """
         self._stopping.set()
         deadline = time.monotonic() + timeout_s
         ended = [join_thread(t, deadline - time.monotonic()) for t in self._threads]
-        return all(ended)
+        if all(ended):
+            return True
+        self._broken.set()
+        with self._batches.mutex:
+            sweeps = sum(len(batch or ()) for batch in self._batches.queue)
+        logger.error(
+            "not brought into the log within %.1f s: %d documents, %d sweeps, and what "
+            "was being worked on",
+            timeout_s,
+            self._documents.qsize(),
+            sweeps,
+        )
+        return False
+
+    def show_queues(self) -> None:
+        """Set the gauges of the queues; from any thread."""
+        depth = partial(self._counters.set, "queue_depth")
+        depth(self._documents.qsize(), queue="documents")
+        depth(self._batches.qsize(), queue="batches")
 
     def waits_for(self) -> list[str]:
         """Say which live sources are not connected, or only just."""
@@ -156,9 +186,10 @@ class Pipeline:
                 self._note_connection(source)
                 if document is not None:
                     self._offer(document, source)
+            cut = source.comes_again or not source.exhausted
         finally:
             source.close()
-        self._put(self._documents, None)
+        self._put(self._documents, _Ended(source.address, source.can_wait and cut))
 
     def _note_connection(self, source: Source) -> None:
         if not source.connected:
@@ -196,8 +227,10 @@ class Pipeline:
             except queue.Empty:
                 pass
             else:
-                if item is None:
+                if isinstance(item, _Ended):
                     running -= 1
+                    if item.forget:
+                        self._assembler.forget_open_runs(item.address)
                 else:
                     waiting += self._sweeps(*item)
             waiting += self._chores()
@@ -217,14 +250,11 @@ class Pipeline:
         return [_Sweep(spectrum, document.received_s) for spectrum in spectra]
 
     def _chores(self) -> list[_Sweep]:
-        """Now and then: show the queues, let go of runs that nobody finishes."""
+        """Now and then: let go of runs that nobody finishes."""
         now = time.monotonic()
         if now < self._chores_due:
             return []
         self._chores_due = now + CHORES_EVERY_S
-        depth = partial(self._counters.set, "queue_depth")
-        depth(self._documents.qsize(), queue="documents")
-        depth(self._batches.qsize(), queue="batches")
         return _now(self._assembler.release_idle_runs())
 
     def _flush(self, waiting: list[_Sweep]) -> list[_Sweep]:

@@ -30,6 +30,7 @@ class Backfill:
     """
 
     can_wait = True
+    comes_again = True
 
     def __init__(
         self,

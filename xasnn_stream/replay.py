@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 HELD = 1000
 """Estimates waiting to be printed; beyond it the engine waits."""
 WAIT_S = 0.2
-STOP_S = 10.0
+STOP_S = 15.0
+"""Longer than a sink may take for the request it is in."""
 PATIENCE_S = 60.0
 """A sink that delivers nothing for this long has failed."""
 

@@ -5,8 +5,13 @@ import textwrap
 import time
 import urllib.error
 import urllib.request
+from contextlib import ExitStack
+from unittest.mock import Mock
 
 import pytest
+
+from xasnn_stream import daemon, replay
+from xasnn_stream.sinks import tiled
 
 PREAMBLE = """
 import sys, time
@@ -110,3 +115,72 @@ def test_a_second_daemon_with_the_same_state_is_refused(start, tmp_path, free_po
     assert "in use by another process" in errors
     first.terminate()
     assert first.wait(20) == 0
+
+
+@pytest.mark.parametrize("store", ["nonsense://x", "zmq://127.0.0.1:5568"])
+def test_a_backfill_that_holds_no_runs_is_refused_at_start(start, tmp_path, store):
+    process = start(
+        "",
+        *("--source", "zmq://127.0.0.1:5568", "--backfill", store),
+        *("--http", "none", "--state", str(tmp_path)),
+    )
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 2
+    assert f"'{store}' holds no stored runs" in errors
+
+
+def test_documents_lost_in_stopping_are_said_and_are_a_failure(start, tmp_path):
+    run = [
+        ["start", {"uid": "a", "time": 1.0, "plan_name": "xas_step_scan"}],
+        ["stop", {"uid": "s", "run_start": "a", "num_events": {}}],
+    ]
+    documents = tmp_path / "documents.jsonl"
+    documents.write_text("\n".join(json.dumps(line) for line in run))
+    process = start(
+        """
+        class Slow(Engine):
+            def estimate(self, spectra):
+                print("busy", file=sys.stderr, flush=True)
+                time.sleep(60)
+        daemon.DRAIN_S = 0.2
+        daemon.load_engines = lambda *_: {"sim-step": Slow()}
+        """,
+        *("--source", str(documents), "--http", "none", "--state", str(tmp_path)),
+    )
+    while "busy" not in process.stderr.readline():
+        assert process.poll() is None
+    process.terminate()
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "not brought into the log" in errors
+    assert "not all documents received have a result" in errors
+
+
+def test_a_request_of_a_sink_ends_before_its_thread_is_given_up():
+    assert tiled.TIMEOUT_S < daemon.JOIN_S
+    assert tiled.TIMEOUT_S < replay.STOP_S
+
+
+def test_a_scrape_sees_what_waits_even_while_nothing_moves(tmp_path, monkeypatch):
+    with ExitStack() as stack:
+        served = daemon.Daemon(deployment(tmp_path), stack, lambda *_: None)
+        follower, pipeline = Mock(), Mock()
+        monkeypatch.setattr(served, "_followers", [follower])
+        monkeypatch.setattr(served, "_pipeline", pipeline)
+        served._refresh()
+    follower.show_pending.assert_called_once_with()
+    pipeline.show_queues.assert_called_once_with()
+
+
+def deployment(state):
+    return daemon.Deployment(
+        profiles=["sim-step"],
+        overrides={},
+        sources=["zmq://127.0.0.1:5568"],
+        feed=None,
+        http=None,
+        results=None,
+        backfill=None,
+        reference=None,
+        state=state,
+    )

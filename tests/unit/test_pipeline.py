@@ -51,6 +51,8 @@ def run_documents(uid, plan="xas_step_scan", events=POINTS):
 class Recorded:
     """A source that holds documents; live ones do not end by themselves."""
 
+    comes_again = False
+
     def __init__(self, documents, *, can_wait=True, address="test"):
         self.address = address
         self.can_wait = can_wait
@@ -241,6 +243,56 @@ def test_stopping_closes_the_source_and_keeps_what_was_received(pipeline_of, log
     results = {d.estimate["run"]["uid"]: d for d in log.read(0, 10)}
     assert results["whole"].estimate["run"]["complete"]
     assert not results["open"].estimate["run"]["complete"]
+
+
+def test_an_exhausted_file_without_a_stop_has_one_incomplete_result(pipeline_of, log):
+    pipeline, counters, _ = pipeline_of(Recorded(list(run_documents("open"))[:-1]))
+    assert pipeline.finished.wait(20)
+    (delivery,) = log.read(0, 10)
+    assert not delivery.estimate["run"]["complete"]
+    assert counters.value("runs_forgotten_total") == 0
+
+
+def test_a_run_that_will_be_read_again_is_forgotten_at_the_end(pipeline_of, log):
+    source = Recorded(list(run_documents("open"))[:-1])
+    source.comes_again = True
+    pipeline, counters, _ = pipeline_of(source)
+    assert pipeline.finished.wait(20)
+    assert log.newest == 0
+    assert counters.value("runs_forgotten_total") == 1
+
+
+def test_a_store_that_is_interrupted_leaves_no_half_results(pipeline_of, log):
+    source = Recorded(list(run_documents("open"))[:-1])
+    received = source.receive
+    source.receive = lambda t: received(t) if source._documents.qsize() > 1 else None
+    pipeline, counters, _ = pipeline_of(source)
+    deadline = time.monotonic() + 5
+    while source._documents.qsize() > 1 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert pipeline.stop(10)
+    assert pipeline.finished.is_set()
+    assert log.newest == 0
+    assert counters.value("runs_forgotten_total") == 1
+
+
+def test_what_a_stop_leaves_behind_is_counted(pipeline_of, engine, caplog):
+    engine.open.clear()
+    begun, honest = threading.Event(), engine.estimate
+    engine.estimate = lambda spectra: (begun.set(), honest(spectra))[1]
+    documents = [d for n in range(3) for d in run_documents(f"run-{n}")]
+    pipeline, counters, _ = pipeline_of(
+        Recorded(documents), limits=Limits(max_batch=1, max_wait_s=0.0)
+    )
+    assert begun.wait(5)
+    deadline = time.monotonic() + 5
+    while pipeline._batches.qsize() < 3 and time.monotonic() < deadline:
+        time.sleep(0.01)  # one is with the engine; two and the end wait
+    pipeline.show_queues()
+    assert counters.value("queue_depth", queue="batches") == 3
+    assert not pipeline.stop(0.2)
+    engine.open.set()
+    assert "0 documents, 2 sweeps" in caplog.text
 
 
 def test_a_live_source_is_waited_for_until_its_handshake_settled(pipeline_of):

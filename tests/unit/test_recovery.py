@@ -4,6 +4,8 @@ import time
 import pytest
 
 from xasnn_stream import recovery
+from xasnn_stream.assembly.assembler import Assembler
+from xasnn_stream.pipeline import Pipeline
 from xasnn_stream.profile import load_profile
 from xasnn_stream.recovery import Backfill
 from xasnn_stream.results import ResultLog
@@ -80,3 +82,19 @@ def test_a_store_that_is_not_there_yet_is_tried_again(
     assert "recovery goes on" in caplog.text
     store(tmp_path, ("late", "xas_step_scan", time.time()))
     assert uids(backfill) == ["late"]
+
+
+def test_a_run_still_being_stored_is_left_to_the_next_start(
+    tmp_path, backfill, log, counters, make_estimate
+):
+    store(tmp_path, ("open", "xas_step_scan", time.time()))
+    start, _ = (tmp_path / "stored.jsonl").read_text().splitlines()
+    (tmp_path / "stored.jsonl").write_text(start + "\n")
+    assembler = Assembler([load_profile("sim-step").assembly], counters)
+    pipeline = Pipeline([backfill], assembler, {}, log, counters, lambda *_: None)
+    pipeline.start()
+    assert pipeline.finished.wait(10)
+    assert pipeline.stop(5)
+    assert counters.value("runs_recovered_total") == 1
+    assert counters.value("runs_forgotten_total") == 1
+    assert log.newest == 0

@@ -48,6 +48,14 @@ def test_an_id_is_written_once_and_keeps_its_row(log, make_estimate):
     assert [d.seq for d in log.read(0, 10)] == [1, 2, 3]
 
 
+def test_a_complete_result_is_not_followed_by_an_incomplete_one(log, make_estimate):
+    whole, half = make_estimate("a"), make_estimate("a", complete=False)
+    other = make_estimate("a", sweep=1, complete=False)
+    assert log.append([whole], [0.0], "cpu") == [1]
+    assert log.append([half, other], [0.0, 0.0], "cpu") == [1, 2]
+    assert [d.estimate["id"] for d in log.read(0, 10)] == [whole.id, other.id]
+
+
 def test_a_partial_estimate_is_refused(log, make_estimate):
     with pytest.raises(ValueError, match="partial"):
         append(log, dataclasses.replace(make_estimate(), id=None))

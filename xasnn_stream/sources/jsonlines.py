@@ -13,13 +13,15 @@ from xasnn_stream.sources.selection import RunFilter, Selection
 from xasnn_stream.telemetry.counters import Counters
 
 _CHUNK = 2**18
-_FLAGS = os.O_RDONLY | os.O_CLOEXEC
+# Not to wait, deaf to signals, for the writer of a FIFO; `select` does, with a timeout.
+_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 
 
 class JSONLinesSource:
     """The lines of a file, a FIFO, or standard input (`-`), once, to the end."""
 
     can_wait = True
+    comes_again = False
 
     def __init__(
         self, path: str, counters: Counters, selection: Selection | None = None

@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
-from xasnn_stream.errors import SourceError
+from xasnn_stream.errors import SourceError, UsageError
 from xasnn_stream.sources.document import Source
 from xasnn_stream.sources.selection import Selection
 from xasnn_stream.telemetry.counters import Counters
+
+_TILED_EXAMPLE = "tiled+http://127.0.0.1:8000/raw"
 
 Opener = Callable[[SplitResult, Counters, Selection | None], Source]
 
@@ -29,6 +31,27 @@ def open_source(
         )
     parts = SplitResult("", "", url, "", "") if not scheme else urlsplit(url)
     return opener(parts, counters, selection)
+
+
+def check_store(url: str) -> None:
+    """Raise UsageError unless `url` names a store of runs; nothing is opened."""
+    scheme = url.partition("://")[0] if "://" in url else ""
+    opener = _OPENERS.get(scheme)
+    if opener not in (_open_tiled, _open_jsonlines) or url == "-":
+        raise UsageError(
+            f"{_without_user(url)!r} holds no stored runs; name "
+            "tiled+http://host:port/path or a file of JSON lines"
+        )
+    if opener is _open_tiled:
+        try:
+            _tiled_server(urlsplit(url))
+        except SourceError as error:
+            raise UsageError(str(error)) from error
+
+
+def _without_user(url: str) -> str:
+    scheme, separator, rest = url.partition("://")
+    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
 
 
 def _open_zeromq(
@@ -54,12 +77,19 @@ def _open_tiled(
 ) -> Source:
     from xasnn_stream.sources.tiled import TiledSource
 
+    server = _tiled_server(url)
+    return TiledSource(server, url.path.strip("/"), counters, selection)
+
+
+def _tiled_server(url: SplitResult) -> str:
     server = f"{url.scheme.removeprefix('tiled+')}://{url.netloc.rpartition('@')[2]}"
-    if url.username or url.password or url.query:
+    if "@" in url.netloc or url.query:
         raise SourceError(
             f"tiled+{server}: a key belongs in XASNN_TILED_API_KEY, not in the address"
         )
-    return TiledSource(server, url.path.strip("/"), counters, selection)
+    if not url.hostname:
+        raise SourceError(f"tiled+{server} needs a host, as in {_TILED_EXAMPLE}")
+    return server
 
 
 def _open_jsonlines(
@@ -89,7 +119,7 @@ def _host_port(url: SplitResult) -> str:
     if not host or not port:
         raise SourceError(
             f"{url.scheme}://{url.netloc} needs host and port, as in "
-            f"{url.scheme}://127.0.0.1:5578"
+            f"{url.scheme}://127.0.0.1:5568"
         )
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 

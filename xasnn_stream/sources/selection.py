@@ -1,10 +1,14 @@
 """Chooses whole runs out of a store or a sequence of documents."""
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 _PARENTS = ("run_start", "descriptor", "resource", "stream_resource")
+_HAVE_CHILDREN = ("start", "descriptor", "resource", "stream_resource")
+REMEMBERED = 100_000
+"""Skipped documents whose children are recognised; beyond it the oldest is forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,7 @@ class RunFilter:
 
     def __init__(self, selection: Selection) -> None:
         self._selection = selection
-        self._skipped: set[str] = set()
+        self._skipped: OrderedDict[str, None] = OrderedDict()
 
     def takes(self, name: str, doc: dict[str, Any]) -> bool:
         """Return whether the document belongs to a selected run.
@@ -53,7 +57,9 @@ class RunFilter:
             taken = self._selection.takes(doc)
         else:
             parents = [doc.get(key) for key in _PARENTS]
-            taken = self._skipped.isdisjoint(p for p in parents if isinstance(p, str))
-        if not taken and isinstance(uid, str) and name not in ("event", "event_page"):
-            self._skipped.add(uid)
+            taken = not any(isinstance(p, str) and p in self._skipped for p in parents)
+        if not taken and isinstance(uid, str) and name in _HAVE_CHILDREN:
+            self._skipped[uid] = None
+            if len(self._skipped) > REMEMBERED:
+                self._skipped.popitem(last=False)
         return taken

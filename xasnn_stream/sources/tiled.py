@@ -17,6 +17,7 @@ from xasnn_stream.telemetry.counters import Counters
 
 API_KEY = "XASNN_TILED_API_KEY"
 
+_SERVER_ERROR = 500
 _NO_EXPORTER = (
     "the server cannot export runs as documents; add to its configuration: "
     "media_types: {BlueskyRun: {application/json-seq: "
@@ -32,6 +33,7 @@ class TiledSource:
     """
 
     can_wait = True
+    comes_again = False
 
     def __init__(
         self,
@@ -81,21 +83,33 @@ class TiledSource:
 
         try:
             run = next(self._runs, None)
-        except httpx.HTTPError as error:
-            raise SourceError(f"{self.address}: {error}") from error
+        except (httpx.HTTPError, KeyError, TypeError, ValueError) as error:
+            raise SourceError(f"{self.address}: {error!r}") from error
         if run is None:
             self._exhausted = True
             self._intake.connected(False)
             return
         try:
-            self._documents = iter([(name, dict(doc)) for name, doc in run.documents()])
+            documents = [(str(name), dict(doc)) for name, doc in run.documents()]
         except httpx.HTTPStatusError as error:
             status = error.response.status_code
             if status == httpx.codes.NOT_ACCEPTABLE:
                 raise SourceError(f"{self.address}: {_NO_EXPORTER}") from error
-            self._intake.reject("body", f"run {run.metadata['start']['uid']}: {error}")
+            if status >= _SERVER_ERROR or status == httpx.codes.TOO_MANY_REQUESTS:
+                # The server's state, not the run's: another time it may give it.
+                raise SourceError(f"{self.address}: {error}") from error
+            self._reject(run, error)
         except httpx.HTTPError as error:
             raise SourceError(f"{self.address}: {error}") from error
+        except (KeyError, TypeError, ValueError) as error:
+            # Not the documents of a run, though the server says so.
+            self._reject(run, error)
+        else:
+            self._documents = iter(documents)
+
+    def _reject(self, run: Any, error: Exception) -> None:
+        uid = run.metadata["start"].get("uid")
+        self._intake.reject("body", f"run {uid}: {error!r}")
 
     def _selected(self) -> Iterator[Any]:
         """Yield the runs selected; a run being written is left to live sources."""

@@ -30,6 +30,7 @@ class ZeroMQSource:
     """
 
     can_wait = False
+    comes_again = False
     exhausted = False
 
     def __init__(

@@ -88,7 +88,16 @@ METRICS: Mapping[str, Metric] = _by_name(
         {"source": (), "reason": REJECTIONS},
     ),
     Metric("runs_ignored_total", "counter", "Runs that no profile matched."),
-    Metric("runs_recovered_total", "counter", "Runs read again from the backfill end."),
+    Metric(
+        "runs_recovered_total",
+        "counter",
+        "Stored runs without a complete result that were begun to be read again.",
+    ),
+    Metric(
+        "runs_forgotten_total",
+        "counter",
+        "Open runs let go without a result: stored, but their stop was not read.",
+    ),
     Metric(
         "sweeps_total",
         "counter",

@@ -354,6 +354,18 @@ def test_too_many_open_runs_close_the_one_longest_untouched():
     assert not spectrum.run.complete
 
 
+def test_open_runs_of_one_source_are_forgotten_on_request(bench):
+    bench.receive(scan()[:-1], "stored")
+    bench.receive(scan()[:-1], "live")
+
+    bench.assembler.forget_open_runs("stored")
+
+    (spectrum,) = bench.assembler.close_open_runs()
+    assert spectrum.run.source == "live"
+    assert bench.counters.value("runs_forgotten_total") == 1
+    assert bench.sweeps("gapped") == 1
+
+
 def test_open_runs_are_closed_as_incomplete_on_request(bench):
     bench.receive([*scan("a")[:-1], *scan("b")[:-1]])
 

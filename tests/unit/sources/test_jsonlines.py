@@ -4,15 +4,15 @@ import os
 import threading
 from types import SimpleNamespace
 
-from xasnn_stream.sources import jsonlines
+from xasnn_stream.sources import jsonlines, selection
 from xasnn_stream.sources.open import open_source
-from xasnn_stream.sources.selection import Selection
+from xasnn_stream.sources.selection import RunFilter, Selection
 from xasnn_stream.telemetry.counters import Counters
 
 
-def received(path, selection=None):
+def received(path, chosen=None):
     counters = Counters()
-    source = open_source(str(path), counters, selection)
+    source = open_source(str(path), counters, chosen)
     documents = []
     while not source.exhausted:
         document = source.receive(1.0)
@@ -83,6 +83,38 @@ def test_a_pipe_is_read_as_it_fills_and_ends_with_its_writer(tmp_path):
     source.close()
 
 
+def test_a_pipe_nobody_writes_to_yet_holds_nobody_up(tmp_path):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    opened = []
+    opening = threading.Thread(
+        target=lambda: opened.append(open_source(str(path), Counters())), daemon=True
+    )
+    opening.start()
+    opening.join(2)
+    assert opened, "opening waits for a writer"
+    (source,) = opened
+    assert source.receive(0.05) is None
+    assert not source.exhausted
+    path.write_text('["start", {"uid": "a"}]\n')
+    assert source.receive(5).doc == {"uid": "a"}
+    assert source.receive(5) is None
+    assert source.exhausted
+    source.close()
+
+
+def test_what_is_remembered_of_skipped_runs_is_bounded(monkeypatch):
+    monkeypatch.setattr(selection, "REMEMBERED", 10)
+    runs = RunFilter(Selection(uids=("wanted",)))
+    for n in range(100):
+        assert not runs.takes("start", {"uid": f"{n}"})
+        assert not runs.takes("descriptor", {"uid": f"d{n}", "run_start": f"{n}"})
+        assert not runs.takes("stream_datum", {"uid": f"s{n}", "descriptor": f"d{n}"})
+        assert not runs.takes("stop", {"uid": f"e{n}", "run_start": f"{n}"})
+    assert runs.takes("start", {"uid": "wanted"})
+    assert len(runs._skipped) == 10
+
+
 def test_only_the_runs_selected_are_read(tmp_path):
     path = tmp_path / "documents.jsonl"
     lines = []
@@ -95,8 +127,8 @@ def test_only_the_runs_selected_are_read(tmp_path):
         ]
     path.write_text("\n".join(map(json.dumps, lines)))
 
-    def starts(selection):
-        documents, _ = received(path, selection)
+    def starts(chosen):
+        documents, _ = received(path, chosen)
         assert len(documents) % 4 == 0
         return [doc["uid"] for name, doc in documents if name == "start"]
 

@@ -1,7 +1,7 @@
 import pytest
 
-from xasnn_stream.errors import SourceError
-from xasnn_stream.sources.open import open_source
+from xasnn_stream.errors import SourceError, UsageError
+from xasnn_stream.sources.open import check_store, open_source
 from xasnn_stream.sources.selection import Selection
 from xasnn_stream.telemetry.counters import Counters
 
@@ -27,6 +27,29 @@ def test_an_address_that_cannot_be_opened_says_why(url, says):
         open_source(url, Counters())
 
     assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "nonsense://user:secret@x",
+        "zmq://127.0.0.1:5568",
+        "-",
+        "tiled+http://",
+        "tiled+http://:secret@127.0.0.1:8000/raw",
+        "tiled+http://secret@127.0.0.1:8000/raw",
+    ],
+)
+def test_what_is_no_store_of_runs_is_refused_unopened(url):
+    with pytest.raises(UsageError) as refused:
+        check_store(url)
+
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("url", ["tiled+http://127.0.0.1:8000/raw", "runs/later.jsonl"])
+def test_a_store_of_runs_need_not_be_there_yet(url):
+    check_store(url)
 
 
 def test_runs_of_a_live_source_cannot_be_chosen():

@@ -87,10 +87,23 @@ def test_a_server_without_the_exporter_is_told_what_to_configure(serve):
     source.close()
 
 
-def test_a_run_the_server_cannot_give_is_counted_and_the_others_follow(serve):
-    source = serve(Folder(Run("broken", failing=answer(500)), Run("fine")))()
+@pytest.mark.parametrize(
+    "failing", [answer(404), ValueError("no JSON"), KeyError("name"), TypeError("None")]
+)
+def test_a_run_the_server_cannot_give_is_counted_and_the_others_follow(serve, failing):
+    source = serve(Folder(Run("broken", failing=failing), Run("fine")))()
 
     assert source.receive(1).doc["uid"] == "fine"
+    assert source._intake._counters.value("documents_rejected_total") == 1
+    source.close()
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_server_in_trouble_is_to_be_asked_another_time(serve, status):
+    source = serve(Folder(Run("a", failing=answer(status)), Run("b")))()
+
+    with pytest.raises(SourceError, match=f"status {status}"):
+        source.receive(1)
     source.close()
 
 
