@@ -49,11 +49,17 @@ def test_every_sweep_comes_back_both_ways_and_ctrl_c_ends_everything(demo):
     assert [line["event"] for line in estimates] == ["estimate"] * SCANS
     assert summary["sweeps"] == summary["on_feed"] == summary["in_tiled"] == SCANS
     assert summary["complete"] is True
+    # Three sweeps are no statistics (those are the model card's): three times the
+    # median of the README's long series leaves room for chance.
+    assert summary["median_error_cn1"] <= 0.8
     for line in estimates:
-        descriptors = line["estimate"]["descriptors"]
-        # Held-out particles, three at a time: a gross error only, the figures are the
-        # model card's.
-        assert abs(descriptors["cn1"]["value"] - line["truth"]["cn1"]) < 2.5
+        # Simulated from the theory the model learnt: nothing here is new to it.
+        assert line["estimate"]["verdict"] in ("ok", "caution")
+        cn1 = line["estimate"]["descriptors"]["cn1"]
+        assert abs(cn1["value"] - line["truth"]["cn1"]) < 2.5
+        low, high = cn1["interval"]
+        # cn1 goes from 0 to 12: an interval of a third of that would say nothing.
+        assert 0 < high - low <= 4
         assert re.fullmatch("[0-9a-f]{32}", line["estimate"]["id"])
 
     # It serves on: what the feed said is what Tiled holds.
