@@ -18,6 +18,7 @@ import numpy as np
 import zmq
 from numpy.typing import NDArray
 
+from xasnn_stream.address import tiled_address
 from xasnn_stream.errors import DocumentError, SourceError, UsageError
 
 HIGH_WATER_MARK = 10_000
@@ -229,17 +230,6 @@ def results(
     except httpx.HTTPError as error:
         raise SourceError(f"cannot read results from {url}: {error}") from error
     return _without_void([json.loads(text) for text in texts])
-
-
-def tiled_address(url: str) -> tuple[str, tuple[str, ...]]:
-    """Split `http://host:port/a/b` into the server and the path of the results.
-
-    >>> tiled_address("tiled+http://127.0.0.1:8000")
-    ('http://127.0.0.1:8000', ('results',))
-    """
-    scheme, _, rest = url.removeprefix("tiled+").partition("://")
-    host, *path = [part for part in rest.split("/") if part]
-    return f"{scheme}://{host}", tuple(path) or ("results",)
 
 
 def _without_void(estimates: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from xasnn_stream import client
+from xasnn_stream.address import tiled_address
 from xasnn_stream.errors import SinkError
 from xasnn_stream.results import ResultLog
 from xasnn_stream.sinks import estimate_table
@@ -168,7 +169,7 @@ def node():
     servers = []
 
     def opened(url, uid):
-        address, path = client.tiled_address(url)
+        address, path = tiled_address(url)
         servers.append(from_uri(address, api_key=os.environ["XASNN_TILED_API_KEY"]))
         return servers[-1][(*path, uid, "sim-step.pt-l3-xanes")]
 

@@ -15,7 +15,7 @@ import httpx
 import numpy as np
 from numpy.typing import NDArray
 
-from xasnn_stream.client import tiled_address
+from xasnn_stream.address import tiled_address
 from xasnn_stream.errors import RefusedError, SinkError
 from xasnn_stream.estimate import GRID_CHANNELS
 from xasnn_stream.results import Delivery
