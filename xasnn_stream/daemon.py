@@ -116,6 +116,7 @@ class Daemon:
         if deployment.backfill is not None:
             check_store(deployment.backfill)
         self._engines: dict[str, Engine] = {}
+        self._sources: list[Source] = []
         self._followers: list[Follower] = []
         self._pipeline: Pipeline | None = None
         self._log = ResultLog(deployment.state / LOG_NAME)
@@ -133,8 +134,9 @@ class Daemon:
                 "model_info", 1, name=engine.model_name, sha256=engine.model_sha256
             )
         self._follow_log()
+        self._sources = self._open_sources()
         self._pipeline = Pipeline(
-            self._open_sources(),
+            self._sources,
             Assembler([p.assembly for p in self._profiles], self._counters),
             self._engines,
             self._log,
@@ -171,7 +173,7 @@ class Daemon:
                 }
                 for name, engine in self._engines.items()
             },
-            "sources": list(self._deployment.sources),
+            "sources": [source.address for source in self._sources],
             "sinks": {f.sink.name: {"pending": f.pending} for f in self._followers},
             "newest": self._log.newest,
         }
@@ -235,7 +237,7 @@ class Daemon:
                 engine.model_sha256[:12],
                 engine.device,
             )
-        logger.info("reading %s", ", ".join(self._deployment.sources))
+        logger.info("reading %s", ", ".join(s.address for s in self._sources))
 
 
 def _memory_bytes(device: str) -> int:

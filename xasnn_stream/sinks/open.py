@@ -17,10 +17,10 @@ def open_sinks(
     """
     if results is not None:
         url = urlsplit(results.removeprefix("tiled+"))
-        if url.scheme not in ("http", "https") or not url.hostname or url.username:
+        if url.scheme not in ("http", "https") or not url.hostname or "@" in url.netloc:
             raise UsageError(
-                f"--results {results} is not http://host:port[/path]; a key belongs in "
-                "XASNN_TILED_API_KEY"
+                f"--results {url.scheme}://{url.netloc.rpartition('@')[2]} is not "
+                "http://host:port[/path]; a key belongs in XASNN_TILED_API_KEY"
             )
     sinks: list[Sink] = []
     if feed is not None:
