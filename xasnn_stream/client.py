@@ -227,7 +227,8 @@ def results(
             server.context.close()
     except KeyError as error:
         raise SourceError(f"{url} has no results of run {uid}") from error
-    except httpx.HTTPError as error:
+    # RuntimeError is how the client says that the server wants a key.
+    except (httpx.HTTPError, RuntimeError) as error:
         raise SourceError(f"cannot read results from {url}: {error}") from error
     return _without_void([json.loads(text) for text in texts])
 

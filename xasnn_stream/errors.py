@@ -28,6 +28,10 @@ class SourceError(XasnnError, ConnectionError):
     """A source of documents cannot be opened or read."""
 
 
+class InvalidSourceError(SourceError):
+    """What was named cannot be a source: a wrong URL, a file that is not there."""
+
+
 class SinkError(XasnnError, OSError):
     """A result could not be delivered."""
 
@@ -44,11 +48,19 @@ class UsageError(XasnnError, ValueError):
     """A command was asked for something it cannot do; the message says what it can."""
 
 
+_WRONGLY_ASKED = (
+    ProfileError,
+    ModelError,
+    FoilError,
+    LibraryError,
+    InvalidSourceError,
+    UsageError,
+)
+
 FAILED = 1
 WRONG_USAGE = 2
 
 
 def exit_code(error: XasnnError) -> int:
     """Return how a command ends with it: 2 for what was asked, 1 for what failed."""
-    asked = (ProfileError, ModelError, FoilError, LibraryError, UsageError)
-    return WRONG_USAGE if isinstance(error, asked) else FAILED
+    return WRONG_USAGE if isinstance(error, _WRONGLY_ASKED) else FAILED

@@ -261,8 +261,13 @@ def test_a_row_fits_a_table_made_for_other_descriptors(in_tiled, log, make_estim
 
 
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
-def test_a_wrong_key_is_named_as_such(tiled, log, make_estimate, monkeypatch):
-    monkeypatch.setenv("XASNN_TILED_API_KEY", "wrong")
+@pytest.mark.parametrize("key", ["wrong", None])
+def test_a_wrong_or_missing_key_is_named_as_such(
+    key, tiled, log, make_estimate, monkeypatch
+):
+    monkeypatch.delenv("XASNN_TILED_API_KEY")
+    if key:
+        monkeypatch.setenv("XASNN_TILED_API_KEY", key)
     sink = TiledSink(tiled, DESCRIPTORS)
     with pytest.raises(SinkError, match="XASNN_TILED_API_KEY"):
         sink.deliver(deliveries(log, make_estimate()))

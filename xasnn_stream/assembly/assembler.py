@@ -182,6 +182,8 @@ class Assembler:
         if spectrum.problem is not None:
             outcome = "unusable"
         self._counters.add("sweeps_total", outcome=outcome)
+        missed = spectrum.accounting.n_missed
+        self._counters.add("rows_missed_total", missed, source=key[0])
         return [spectrum]
 
     def _forget(self, key: Key) -> _Route:

@@ -37,6 +37,10 @@ REFUSED = (
 """Answers that concern the result itself: the same would be refused again."""
 
 
+_UNDELIVERED = (httpx.HTTPError, OSError, KeyError, ValueError, RuntimeError)
+"""What Tiled's client raises; RuntimeError says that the server wants a key."""
+
+
 class TiledSink:
     """Writes deliveries to the Tiled server at `url`.
 
@@ -64,7 +68,7 @@ class TiledSink:
         for key, batch in _by_node(deliveries).items():
             try:
                 self._node(key, batch[0]).write(batch)
-            except (httpx.HTTPError, OSError, KeyError, ValueError) as error:
+            except _UNDELIVERED as error:
                 # What the server holds now is uncertain: look again before writing.
                 self._nodes.pop(key, None)
                 raise self._failure(error) from error
@@ -107,6 +111,11 @@ class TiledSink:
         return self._root
 
     def _failure(self, error: Exception) -> SinkError:
+        if isinstance(error, RuntimeError):
+            return SinkError(
+                f"Tiled at {self.url} wants a key; set XASNN_TILED_API_KEY to one that "
+                "may write"
+            )
         if not isinstance(error, httpx.HTTPStatusError):
             reason = error or type(error)
             return SinkError(f"Tiled at {self.url} cannot be reached ({reason})")
@@ -235,6 +244,7 @@ def _metadata(delivery: Delivery) -> dict[str, Any]:
         "element": estimate["element"],
         "edge": estimate["edge"],
         "status": "complete" if estimate["run"]["complete"] else "incomplete",
+        "access_tags": estimate["run"]["access_tags"],
         **estimate["provenance"],
     }
 

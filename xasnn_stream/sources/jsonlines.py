@@ -6,7 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-from xasnn_stream.errors import SourceError
+from xasnn_stream.errors import InvalidSourceError, SourceError
 from xasnn_stream.sources.codec import MAX_BYTES, FrameError, decode_line
 from xasnn_stream.sources.document import Document, Intake
 from xasnn_stream.sources.selection import RunFilter, Selection
@@ -28,11 +28,13 @@ class JSONLinesSource:
     ) -> None:
         self.address = "jsonl:stdin" if path == "-" else f"jsonl:{Path(path).name}"
         if path != "-" and Path(path).is_dir():
-            raise SourceError(f"cannot read documents from {path}: it is a folder")
+            raise InvalidSourceError(
+                f"cannot read documents from {path}: it is a folder"
+            )
         try:
             self._file = sys.stdin.fileno() if path == "-" else os.open(path, _FLAGS)
         except OSError as error:
-            raise SourceError(
+            raise InvalidSourceError(
                 f"cannot read documents from {path}: {error.strerror}"
             ) from error
         self._owned = path != "-"

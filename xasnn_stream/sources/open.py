@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
-from xasnn_stream.errors import SourceError, UsageError
+from xasnn_stream.errors import InvalidSourceError, SourceError, UsageError
 from xasnn_stream.sources.document import Source
 from xasnn_stream.sources.selection import Selection
 from xasnn_stream.telemetry.counters import Counters
@@ -26,7 +26,7 @@ def open_source(
     opener = _OPENERS.get(scheme)
     if opener is None:
         known = ", ".join(f"{name}://" for name in _OPENERS if name)
-        raise SourceError(
+        raise InvalidSourceError(
             f"unknown kind of source {url!r}; known are {known} and files of JSON lines"
         )
     parts = SplitResult("", "", url, "", "") if not scheme else urlsplit(url)
@@ -61,13 +61,17 @@ def _open_zeromq(
 
     address = f"{url.scheme}://{url.netloc}"
     if selection is not None:
-        raise SourceError(f"{address} is live; runs can only be chosen from a store")
+        raise InvalidSourceError(
+            f"{address} is live; runs can only be chosen from a store"
+        )
     options = _options(url, {"codec": "auto", "prefix": ""})
     codec = options["codec"]
     if codec not in ("auto", "msgpack", "json"):
-        raise SourceError(f"{address}: codec is auto, msgpack or json, not {codec!r}")
+        raise InvalidSourceError(
+            f"{address}: codec is auto, msgpack or json, not {codec!r}"
+        )
     if " " in options["prefix"]:
-        raise SourceError(f"{address}: a prefix cannot hold a space")
+        raise InvalidSourceError(f"{address}: a prefix cannot hold a space")
     prefix = options["prefix"].encode()
     return ZeroMQSource(f"tcp://{_host_port(url)}", counters, codec, prefix)
 
@@ -84,11 +88,11 @@ def _open_tiled(
 def _tiled_server(url: SplitResult) -> str:
     server = f"{url.scheme.removeprefix('tiled+')}://{url.netloc.rpartition('@')[2]}"
     if "@" in url.netloc or url.query:
-        raise SourceError(
+        raise InvalidSourceError(
             f"tiled+{server}: a key belongs in XASNN_TILED_API_KEY, not in the address"
         )
     if not url.hostname:
-        raise SourceError(f"tiled+{server} needs a host, as in {_TILED_EXAMPLE}")
+        raise InvalidSourceError(f"tiled+{server} needs a host, as in {_TILED_EXAMPLE}")
     return server
 
 
@@ -104,7 +108,7 @@ def _options(url: SplitResult, defaults: dict[str, str]) -> dict[str, str]:
     given = parse_qs(url.query, keep_blank_values=True)
     unknown = sorted(set(given) - set(defaults))
     if unknown:
-        raise SourceError(
+        raise InvalidSourceError(
             f"{url.scheme}://{url.netloc} has no option {', '.join(unknown)}; "
             f"known are {', '.join(defaults)}"
         )
@@ -117,7 +121,7 @@ def _host_port(url: SplitResult) -> str:
     except ValueError:
         host = port = None
     if not host or not port:
-        raise SourceError(
+        raise InvalidSourceError(
             f"{url.scheme}://{url.netloc} needs host and port, as in "
             f"{url.scheme}://127.0.0.1:5568"
         )

@@ -154,7 +154,8 @@ def _open(server: str, folder: str) -> tuple[Any, Any]:
         except KeyError:
             root.context.close()
             raise SourceError(f"the Tiled server {server} has no {folder!r}") from None
-    except (httpx.HTTPError, ValueError) as error:
+    # RuntimeError is how the client says that the server wants a key.
+    except (httpx.HTTPError, ValueError, RuntimeError) as error:
         raise SourceError(
             f"cannot open the Tiled server {server}: {error}; "
             f"is it running, and is {API_KEY} its key?"

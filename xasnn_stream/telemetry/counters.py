@@ -82,6 +82,12 @@ METRICS: Mapping[str, Metric] = _by_name(
         {"source": ()},
     ),
     Metric(
+        "rows_missed_total",
+        "counter",
+        "Event rows that never came, found missing by sequence numbers at a run's end.",
+        {"source": ()},
+    ),
+    Metric(
         "documents_rejected_total",
         "counter",
         "Frames or documents that could not be used, by reason.",

@@ -104,6 +104,7 @@ def test_lost_events_are_counted_and_the_sweep_is_incomplete(bench, lost, n_miss
     assert spectrum.accounting.n_missed == n_missed
     assert not spectrum.run.complete
     assert len(spectrum.energy_ev) == 4 - n_missed
+    assert bench.counters.value("rows_missed_total") == n_missed
     assert bench.sweeps("gapped") == 1
 
 

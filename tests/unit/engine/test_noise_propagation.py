@@ -19,7 +19,7 @@ def copies(sweep, absorption, energy, own_channel):
     foil = absorption("bulk", energy)
     for _ in range(COPIES):
         # Relative noise of every chamber, as counting gives it.
-        i0, it, ir = (1 + NOISE / np.sqrt(2) * rng.normal(size=(3, len(energy))))
+        i0, it, ir = 1 + NOISE / np.sqrt(2) * rng.normal(size=(3, len(energy)))
         channels = {"i0": 1e6 * i0, "it": 1e6 * np.exp(-mu) * it}
         if own_channel:
             channels["ir"] = 1e6 * np.exp(-mu - foil) * ir
