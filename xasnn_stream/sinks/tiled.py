@@ -5,6 +5,7 @@ row is the one request that must not be repeated blindly, so after any failure t
 sink first reads which ids the table holds.
 """
 
+import importlib
 import logging
 import os
 from collections import OrderedDict
@@ -37,6 +38,8 @@ REFUSED = (
 """Answers that concern the result itself: the same would be refused again."""
 
 
+_CLIENT_MODULES = ("tiled.client.array", "tiled.client.dataframe")
+
 _UNDELIVERED = (httpx.HTTPError, OSError, KeyError, ValueError, RuntimeError)
 """What Tiled's client raises; RuntimeError says that the server wants a key."""
 
@@ -62,6 +65,9 @@ class TiledSink:
         self._server: Any = None
         self._root: Any = None
         self._nodes: OrderedDict[tuple[str, str], _Node] = OrderedDict()
+        # Seconds of imports, now rather than beside the first results.
+        for module in _CLIENT_MODULES:
+            importlib.import_module(module)
 
     def deliver(self, deliveries: Sequence[Delivery]) -> None:
         """Write deliveries, those of one run together; SinkError if any may lack."""
