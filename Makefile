@@ -13,7 +13,7 @@ TORCH := torch $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
 # Idle threads of torch sleep instead of spinning on the cores the tests need.
 PYTEST := OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest
 
-.PHONY: demo test lint types layers unit system format services generate clean
+.PHONY: demo test lint types layers unit system format services clean
 
 demo: .venv/.sim
 	$(BIN)/xasnn-stream demo --scans $(SCANS) $(if $(EXIT),--exit)

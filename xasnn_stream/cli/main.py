@@ -53,7 +53,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 fine, 1 failed, 2 wrong usage."""
     # Before torch is loaded: its idle threads shall sleep, not spin on the cores that
-    # receive documents. A loaded two-core machine estimates five times faster so.
+    # receive documents.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     arguments = parser().parse_args(argv)
     try:

@@ -93,11 +93,11 @@ def compute(context: Context, absorptions: Sequence[Absorption]) -> Batch:
     seen, seen_foil = see(sample, settings, limits), see(foil, settings, limits)
     is_own = [chosen is not None and chosen[0] == OWN_CHANNEL for chosen in foils]
     shared = torch.tensor(is_own, device=model.device)
-    quiet, quiet_foil = without_shared_noise(seen, seen_foil, shared)
     computed = Computed(
         model.grid, model.tensors["computed_foil"], float(model.tensors["edge_at"])
     )
-    differences = subtract(quiet, quiet_foil, has_foil, computed)
+    apart = without_shared_noise(seen, seen_foil, shared)
+    differences = subtract(*apart, has_foil, computed)
     parts = decompose(model.parameters, scaling_of(model.tensors), differences)
     margin = model.quantiles[LEVEL] * parts.std
     level = noise_level(differences.noise)

@@ -165,9 +165,7 @@ class _Fit:
         position = torch.arange(energy.shape[-1], device=energy.device)
         used = (position >= first.unsqueeze(-1)) & (position < stop.unsqueeze(-1))
         centre = 0.5 * (gather(energy, first) + gather(energy, stop - 1))
-        half = (0.5 * (gather(energy, stop - 1) - gather(energy, first))).clamp(
-            min=1e-9
-        )
+        half = 0.5 * (gather(energy, stop - 1) - gather(energy, first))
         t = (energy - centre.unsqueeze(-1)) / half.clamp(min=1e-9).unsqueeze(-1)
         powers = torch.arange(_MAX_DEGREE + 1, device=energy.device)
         active = powers <= degree.unsqueeze(-1)
