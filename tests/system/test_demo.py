@@ -9,7 +9,7 @@ from urllib.parse import urlparse
 import pytest
 
 from xasnn_stream.client import results
-from xasnn_stream.simulation.processes import listens
+from xasnn_stream.simulation.processes import TERMINATE_S, listens
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
@@ -72,6 +72,7 @@ def test_every_sweep_comes_back_both_ways_and_ctrl_c_ends_everything(demo):
     assert [json.loads(line)[0] for line in recorded].count("start") == SCANS
 
     demo.send_signal(signal.SIGINT)
-    assert demo.wait(timeout=60) == 0
+    # Tiled, proxy and daemon end one after the other, each killed after TERMINATE_S.
+    assert demo.wait(timeout=4 * TERMINATE_S) == 0
     for address in ("page", "feed", "tiled", "source"):
         assert not listens(urlparse(ready[address]).port)
