@@ -19,7 +19,12 @@ import zmq
 from numpy.typing import NDArray
 
 from xasnn_stream.address import tiled_address
-from xasnn_stream.errors import DocumentError, SourceError, UsageError
+from xasnn_stream.errors import (
+    DocumentError,
+    InvalidSourceError,
+    SourceError,
+    UsageError,
+)
 
 HIGH_WATER_MARK = 10_000
 """Results kept for whoever iterates slowly; beyond it some are lost, see `gap`."""
@@ -68,6 +73,7 @@ class Subscription:
         self._timeout_s = timeout_s
         self._last: dict[str, int] = {}
         self._held: deque[list[bytes]] = deque()
+        self._heard_s = time.monotonic()
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.SUB)
         self._socket.setsockopt(zmq.LINGER, 0)
@@ -79,7 +85,10 @@ class Subscription:
             self._socket.connect(address)
         except zmq.ZMQError as error:
             self.close()
-            raise SourceError(f"cannot subscribe to {address}: {error}") from error
+            raise InvalidSourceError(
+                f"cannot subscribe to {address}: {error}; a feed's address looks like "
+                "tcp://127.0.0.1:5578"
+            ) from error
 
     def ready(self, timeout_s: float) -> bool:
         """Wait until the feed knows this subscription; False when time ran out."""
@@ -91,6 +100,11 @@ class Subscription:
             if len(self._held) < HIGH_WATER_MARK:
                 self._held.append(parts)
         return False
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds since anything was heard; a feed that lives says so every 5 s."""
+        return time.monotonic() - self._heard_s
 
     def __iter__(self) -> Iterator[Result]:
         return self
@@ -126,6 +140,7 @@ class Subscription:
         while not self._socket.poll(100):
             if time.monotonic() >= deadline:
                 return None
+        self._heard_s = time.monotonic()
         return self._socket.recv_multipart()
 
     def _result(self, parts: list[bytes]) -> Result:
@@ -169,7 +184,7 @@ def subscribe(
 
     Raises
     ------
-    SourceError
+    InvalidSourceError
         If the address is malformed. A daemon that is not there yet is waited for.
     DocumentError
         While iterating, if a message is not a result.

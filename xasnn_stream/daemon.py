@@ -28,7 +28,7 @@ from xasnn_stream.results import LOG_NAME, ResultLog
 from xasnn_stream.sinks.follow import Follower
 from xasnn_stream.sinks.open import open_sinks
 from xasnn_stream.sources.document import Source
-from xasnn_stream.sources.open import check_store, open_source
+from xasnn_stream.sources.open import check_store, open_source, pickle_sources
 from xasnn_stream.telemetry.counters import Counters
 from xasnn_stream.web.app import Views, build_app
 from xasnn_stream.web.server import WebServer
@@ -60,6 +60,7 @@ class Deployment:
     backfill: str | None
     reference: str | None
     state: Path
+    allow_pickle: Sequence[str] = ()
 
 
 def serve(deployment: Deployment) -> int:
@@ -113,6 +114,7 @@ class Daemon:
                 "name where documents come from, for example "
                 "--source zmq://127.0.0.1:5568"
             )
+        self._trusted = pickle_sources(deployment.sources, deployment.allow_pickle)
         if deployment.backfill is not None:
             check_store(deployment.backfill)
         self._engines: dict[str, Engine] = {}
@@ -203,7 +205,8 @@ class Daemon:
     def _open_sources(self) -> list[Source]:
         sources: list[Source] = []
         for url in self._deployment.sources:
-            sources.append(open_source(url, self._counters))
+            allow_pickle = url in self._trusted
+            sources.append(open_source(url, self._counters, allow_pickle=allow_pickle))
             self._stack.callback(sources[-1].close)
         if self._deployment.backfill is not None:
             settings = [profile.assembly for profile in self._profiles]

@@ -26,6 +26,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         help="where documents come from: zmq://host:port, tiled+http://host:port/path, "
         "a JSON-lines file or -; may be given several times",
     )
+    add_pickle_argument(parser)
     parser.add_argument(
         "--feed", default=FEED, help=f"address of the feed, or none (default {FEED})"
     )
@@ -47,6 +48,18 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--log-format", choices=("text", "json"), default="text")
     parser.set_defaults(run=run)
+
+
+def add_pickle_argument(parser: argparse.ArgumentParser) -> None:
+    """Add what lets a 0MQ source send pickle."""
+    parser.add_argument(
+        "--allow-pickle",
+        action="append",
+        default=[],
+        metavar="ADDRESS",
+        help="open pickle from this 0MQ source (host:port); whoever reaches that "
+        "address may be able to run code here; may be given several times",
+    )
 
 
 def add_result_arguments(parser: argparse.ArgumentParser) -> None:
@@ -91,6 +104,7 @@ def run(arguments: argparse.Namespace) -> int:
             backfill=arguments.backfill,
             reference=arguments.reference,
             state=arguments.state,
+            allow_pickle=arguments.allow_pickle,
         )
     )
 

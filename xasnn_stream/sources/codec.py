@@ -1,9 +1,9 @@
-"""Documents as bytes, without pickle.
+"""Documents as bytes, without pickle unless a deployment allows it.
 
 On the wire a document is one frame, `prefix name body` with single spaces between, as
 Bluesky's 0MQ publisher sends it; the body is msgpack or JSON. Arrays of numbers travel
 in msgpack as an extension type; `msgpack_numpy`'s form of them is understood as well.
-Objects are never restored, whatever a publisher sends.
+Objects are never restored, whatever a publisher sends, not even from pickle.
 """
 
 import json
@@ -55,7 +55,11 @@ def encode_line(name: str, doc: dict[str, Any]) -> bytes:
 
 
 def decode_frame(
-    frame: bytes, codec: Codec = "auto", prefix: bytes = b""
+    frame: bytes,
+    codec: Codec = "auto",
+    prefix: bytes = b"",
+    *,
+    allow_pickle: bool = False,
 ) -> tuple[str, dict[str, Any]] | None:
     """Return name and document of a frame, None if it has another prefix.
 
@@ -72,24 +76,24 @@ def decode_frame(
         name = parts[1].decode("ascii")
     except UnicodeDecodeError:
         raise FrameError("name", f"document name {parts[1][:40]!r}") from None
-    return name, decode_document(parts[2], codec)
+    return name, decode_document(parts[2], codec, allow_pickle=allow_pickle)
 
 
-def decode_document(body: bytes, codec: Codec = "auto") -> dict[str, Any]:
+def decode_document(
+    body: bytes, codec: Codec = "auto", *, allow_pickle: bool = False
+) -> dict[str, Any]:
     """Return the document in a msgpack or JSON body; FrameError if there is none.
 
-    `auto` tells them apart by the first byte, as both begin with a map.
+    `auto` tells them apart by the first byte, as both begin with a map. Pickle is
+    recognised, and opened only if the deployment said so.
     """
+    # As msgpack this would be an empty map with something behind it.
     if body[:1] == b"\x80" and len(body) > 1:
-        # As msgpack this would be an empty map with something behind it.
-        raise FrameError(
-            "pickle",
-            "the publisher sends pickle, which is never opened; give it "
-            "serializer=xasnn_stream.sources.codec.encode_document, or msgpack.packb",
-        )
-    if codec == "auto":
-        codec = "json" if body.lstrip()[:1] == b"{" else "msgpack"
-    doc = _decode_json(body) if codec == "json" else _decode_msgpack(body)
+        doc = _decode_pickle(body, allow_pickle)
+    elif codec == "json" or (codec == "auto" and body.lstrip()[:1] == b"{"):
+        doc = _decode_json(body)
+    else:
+        doc = _decode_msgpack(body)
     if not isinstance(doc, dict):
         raise FrameError("body", f"the body is a {type(doc).__name__}, not a map")
     return cast(dict[str, Any], doc)
@@ -122,6 +126,23 @@ def _decode_msgpack(body: bytes) -> Any:
         return _restore(doc) if _ND_KEY in body else doc
     except (msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:
         raise FrameError("body", f"undecodable msgpack: {error}") from None
+
+
+def _decode_pickle(body: bytes, allowed: bool) -> Any:
+    if not allowed:
+        raise FrameError(
+            "pickle",
+            "the publisher sends pickle, Bluesky's default, which is not opened; give "
+            "it serializer=xasnn_stream.sources.codec.encode_document (or "
+            "msgpack.packb), or start this with --allow-pickle ADDRESS if you trust "
+            "everybody who reaches that address",
+        )
+    from xasnn_stream.sources.unpickle import unpickle
+
+    try:
+        return unpickle(body)
+    except ValueError as error:
+        raise FrameError("pickle", f"refused in a pickle: {error}") from None
 
 
 def _encode_extra(value: Any) -> Any:

@@ -1,6 +1,7 @@
 """Opens a source by its address."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from xasnn_stream.errors import InvalidSourceError, SourceError, UsageError
@@ -14,13 +15,18 @@ Opener = Callable[[SplitResult, Counters, Selection | None], Source]
 
 
 def open_source(
-    url: str, counters: Counters, selection: Selection | None = None
+    url: str,
+    counters: Counters,
+    selection: Selection | None = None,
+    *,
+    allow_pickle: bool = False,
 ) -> Source:
     """Return the source at `url`.
 
     `zmq://host:port?codec=auto|msgpack|json&prefix=…`, `tiled+http://host:port/path`,
     or the path of a JSON-lines file, `-` for standard input. `selection` chooses runs
-    of sources that can wait. SourceError says why it cannot be opened.
+    of sources that can wait. `allow_pickle` opens pickle from a 0MQ source, which a
+    deployment has to ask for. SourceError says why the source cannot be opened.
     """
     scheme = url.partition("://")[0] if "://" in url else ""
     opener = _OPENERS.get(scheme)
@@ -30,7 +36,31 @@ def open_source(
             f"unknown kind of source {url!r}; known are {known} and files of JSON lines"
         )
     parts = SplitResult("", "", url, "", "") if not scheme else urlsplit(url)
+    if allow_pickle and opener is _open_zeromq:
+        opener = partial(_open_zeromq, allow_pickle=True)
     return opener(parts, counters, selection)
+
+
+def pickle_sources(urls: Sequence[str], addresses: Sequence[str]) -> frozenset[str]:
+    """Return those of the sources `urls` that `addresses` allow to send pickle.
+
+    An address is `host:port` or `zmq://host:port`. Raises UsageError for one that is
+    the address of no 0MQ source: what was meant to be allowed would be refused.
+    """
+    sources = {url: _peer(url) for url in urls if url.startswith("zmq://")}
+    for address in addresses:
+        if _peer(address) not in sources.values():
+            named = ", ".join(sources.values()) or "none"
+            raise UsageError(
+                f"--allow-pickle {_without_user(address)} is none of the 0MQ sources; "
+                f"they are: {named}"
+            )
+    allowed = {_peer(address) for address in addresses}
+    return frozenset(url for url, peer in sources.items() if peer in allowed)
+
+
+def _peer(address: str) -> str:
+    return address.partition("://")[2].partition("?")[0] or address
 
 
 def check_store(url: str) -> None:
@@ -55,7 +85,11 @@ def _without_user(url: str) -> str:
 
 
 def _open_zeromq(
-    url: SplitResult, counters: Counters, selection: Selection | None
+    url: SplitResult,
+    counters: Counters,
+    selection: Selection | None,
+    *,
+    allow_pickle: bool = False,
 ) -> Source:
     from xasnn_stream.sources.zeromq import ZeroMQSource
 
@@ -73,7 +107,9 @@ def _open_zeromq(
     if " " in options["prefix"]:
         raise InvalidSourceError(f"{address}: a prefix cannot hold a space")
     prefix = options["prefix"].encode()
-    return ZeroMQSource(f"tcp://{_host_port(url)}", counters, codec, prefix)
+    return ZeroMQSource(
+        f"tcp://{_host_port(url)}", counters, codec, prefix, allow_pickle=allow_pickle
+    )
 
 
 def _open_tiled(

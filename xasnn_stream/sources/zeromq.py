@@ -4,6 +4,7 @@ A reader of our own: Bluesky's `RemoteDispatcher` opens pickle by default and en
 document name it does not know.
 """
 
+import logging
 import math
 import time
 from typing import Any
@@ -14,6 +15,8 @@ from zmq.utils.monitor import recv_monitor_message
 from xasnn_stream.sources.codec import Codec, FrameError, decode_frame
 from xasnn_stream.sources.document import Document, Intake
 from xasnn_stream.telemetry.counters import Counters
+
+log = logging.getLogger(__name__)
 
 RECEIVE_QUEUE = 100_000
 """Messages libzmq holds for us; some minutes of step scans."""
@@ -39,10 +42,13 @@ class ZeroMQSource:
         counters: Counters,
         codec: Codec = "auto",
         prefix: bytes = b"",
+        *,
+        allow_pickle: bool = False,
     ) -> None:
         self.address = address.replace("tcp://", "zmq://", 1)
         self._codec: Codec = codec
         self._prefix = prefix
+        self._allow_pickle = allow_pickle
         self._intake = Intake(self.address, counters)
         self._connected = False
         self._context = zmq.Context()
@@ -60,6 +66,13 @@ class ZeroMQSource:
         self._poller.register(self._monitor, zmq.POLLIN)
         self._socket.setsockopt(zmq.SUBSCRIBE, prefix + b" " if prefix else b"")
         self._socket.connect(address)
+        if allow_pickle:
+            log.warning(
+                "%s: PICKLE IS OPENED, as --allow-pickle says. Only plain data and "
+                "arrays are restored, but pickle was not made to be safe: whoever "
+                "reaches that address may be able to run code here",
+                self.address,
+            )
 
     @property
     def connected(self) -> bool:
@@ -113,7 +126,9 @@ class ZeroMQSource:
             self._intake.reject("multipart", f"a message of {len(parts)} frames")
             return None
         try:
-            decoded = decode_frame(parts[0], self._codec, self._prefix)
+            decoded = decode_frame(
+                parts[0], self._codec, self._prefix, allow_pickle=self._allow_pickle
+            )
         except FrameError as error:
             self._intake.reject(error.reason, str(error))
             return None
