@@ -238,7 +238,8 @@ class Pipeline:
                 due = time.monotonic() + self._limits.max_wait_s
             if len(waiting) >= self._limits.max_batch or time.monotonic() >= due:
                 waiting, due = self._flush(waiting), float("inf")
-        waiting += _now(self._assembler.close_open_runs())
+        for source in self._sources:
+            waiting += _now(self._assembler.close_open_runs(source.address))
         self._flush(waiting)
         self._put(self._batches, None)
 

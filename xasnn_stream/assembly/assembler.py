@@ -5,20 +5,22 @@ Nothing here raises, whatever documents come: they come from a network.
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from xasnn_stream.assembly.matching import choose
 from xasnn_stream.assembly.metadata import whole
-from xasnn_stream.assembly.run import OpenRun, finish, read_header
+from xasnn_stream.assembly.orphans import Orphan, Orphans
+from xasnn_stream.assembly.pages import unrolled
+from xasnn_stream.assembly.patience import Patience
+from xasnn_stream.assembly.run import OpenRun, finish, read_header, so_far
 from xasnn_stream.assembly.settings import AssemblySettings
 from xasnn_stream.spectrum import Spectrum
 from xasnn_stream.telemetry.counters import Counters
 
 MAX_OPEN_RUNS = 256
-MAX_IDLE_S = 600.0
-"""A run of which nothing came for this long is closed: its stop was lost."""
+"""Runs kept open; beyond it the one longest untouched is closed."""
 
 _MAX_FINISHED = 10_000
 _MAX_DESCRIPTORS = 1_000
@@ -29,10 +31,17 @@ Key = tuple[str, str]
 
 @dataclass(slots=True)
 class _Route:
-    """What is known of a run; `run` is None if no profile took it."""
+    """What is known of a run; `run` is None if no profile took it.
+
+    `touched_s` is when its last document was assembled, `received_s` when its newest
+    row was received, None once a partial spectrum told of it. `released` runs have had
+    their incomplete final spectrum.
+    """
 
     run: OpenRun | None
     touched_s: float
+    received_s: float | None = None
+    released: bool = False
     descriptors: list[Key] = field(default_factory=lambda: list[Key]())
 
 
@@ -49,7 +58,7 @@ class Assembler:
 
     `settings` are the profiles in order of preference, `max_open_runs` bounds what is
     kept: beyond it, the run longest untouched is closed as incomplete. `clock` gives
-    seconds and only decides about `max_idle_s`.
+    seconds and only decides how long silence is borne.
     """
 
     def __init__(
@@ -57,17 +66,19 @@ class Assembler:
         settings: Sequence[AssemblySettings],
         counters: Counters,
         max_open_runs: int = MAX_OPEN_RUNS,
-        max_idle_s: float = MAX_IDLE_S,
+        patience: Patience | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = tuple(settings)
         self._counters = counters
         self._max_open_runs = max_open_runs
-        self._max_idle_s = max_idle_s
+        self._patience = patience or Patience()
         self._clock = clock
+        self._received_s = 0.0
         self._routes: dict[Key, _Route] = {}
         self._streams: dict[Key, _Stream] = {}
         self._finished: OrderedDict[Key, None] = OrderedDict()
+        self._orphans = Orphans()
         self._receivers = {
             "start": self._start,
             "descriptor": self._descriptor,
@@ -76,31 +87,92 @@ class Assembler:
             "stop": self._stop,
         }
 
-    def receive(self, name: str, doc: Mapping[str, Any], source: str) -> list[Spectrum]:
+    def receive(
+        self,
+        name: str,
+        doc: Mapping[str, Any],
+        source: str,
+        received_s: float | None = None,
+    ) -> list[Spectrum]:
         """Take one document; return the spectra it completes.
 
         A document that cannot be used is counted. Documents are never changed.
+        `received_s` says when a row came, by default now.
         """
         receiver = self._receivers.get(name)
         if receiver is None:
             return []  # documents of external data; step scans have none
+        self._received_s = self._clock() if received_s is None else received_s
         return receiver(doc, source)
 
+    def is_open(self, uid: str, source: str) -> bool:
+        """Whether a run is open that a profile took and that has no result yet."""
+        route = self._routes.get((source, uid))
+        return route is not None and route.run is not None and not route.released
+
+    def partials(self, sources: Collection[str]) -> list[tuple[Spectrum, float]]:
+        """Return what there is so far of the open runs of `sources` that grew.
+
+        Each spectrum has `final=False` and comes with the time its newest row was
+        received. Only runs with rows that no earlier call has told of are returned,
+        the one that grew last first.
+        """
+        grown = [
+            (route.received_s, route.run, route)
+            for key, route in self._routes.items()
+            if key[0] in sources and route.run and route.received_s is not None
+        ]
+        grown.sort(key=lambda item: item[0], reverse=True)
+        for _, _, route in grown:
+            route.received_s = None
+        return [(so_far(run), received_s) for received_s, run, _ in grown]
+
     def release_idle_runs(self) -> list[Spectrum]:
-        """Close runs of which nothing came for `max_idle_s`; they are incomplete."""
-        oldest_s = self._clock() - self._max_idle_s
-        idle = [key for key, r in self._routes.items() if r.touched_s < oldest_s]
-        return [s for key in idle for s in self._close(key, None)]
+        """Return incomplete spectra of runs whose end seems lost; see `Patience`.
 
-    def forget_open_runs(self, source: str) -> None:
-        """Let go of the runs of `source` that are open, without a result; counted."""
+        They stay open: should they go on after all, a complete spectrum follows at
+        their stop, but no second incomplete one. After the longest patience they are
+        closed.
+        """
+        now_s = self._clock()
+        released: list[Spectrum] = []
+        for key, route in list(self._routes.items()):
+            silent_s = now_s - route.touched_s
+            whole = route.run is not None and route.run.has_announced_rows
+            if silent_s > self._patience.dead_s:
+                released += self._close(key, None)
+            elif not route.released and silent_s > self._patience.before_release(whole):
+                released += self._release(key, route)
+        return released
+
+    def take_orphans(self) -> list[Orphan]:
+        """Return what came of unknown runs since the last call, each run once."""
+        return self._orphans.take()
+
+    def forget_run(self, uid: str, source: str) -> None:
+        """Let go of a run, open or finished, so that it may come again."""
+        key = (source, uid)
+        self._finished.pop(key, None)
+        if key in self._routes:
+            self._forget(key)
+
+    def forget_open_runs(self, source: str) -> list[str]:
+        """Let go of the runs of `source` that are open, without a result; counted.
+
+        Returns their uids.
+        """
+        forgotten: list[str] = []
         for key in [key for key in self._routes if key[0] == source]:
-            if self._forget(key).run is not None:
+            route = self._forget(key)
+            if route.run is not None and not route.released:
                 self._counters.add("runs_forgotten_total")
+                forgotten.append(key[1])
+        return forgotten
 
-    def close_open_runs(self) -> list[Spectrum]:
-        """Close all runs that are open; they are incomplete."""
-        return [s for key in list(self._routes) for s in self._close(key, None)]
+    def close_open_runs(self, source: str) -> list[Spectrum]:
+        """Close all runs of `source` that are open; they are incomplete."""
+        keys = [key for key in self._routes if key[0] == source]
+        return [s for key in keys for s in self._close(key, None)]
 
     def _start(self, doc: Mapping[str, Any], source: str) -> list[Spectrum]:
         uid = doc.get("uid")
@@ -109,7 +181,7 @@ class Assembler:
         key = (source, uid)
         if key in self._routes or key in self._finished:
             return []  # the same start once more
-        released = self.release_idle_runs()
+        released: list[Spectrum] = []
         while len(self._routes) >= self._max_open_runs:
             longest = min(self._routes, key=lambda k: self._routes[k].touched_s)
             released += self._close(longest, None)
@@ -128,7 +200,7 @@ class Assembler:
             return self._reject("invalid", source)
         route = self._routes.get((source, start))
         if route is None:
-            return self._orphan((source, start))
+            return self._orphan(source, start)
         run = route.run
         wanted = run is not None and doc.get("name") == run.settings.energy.stream
         key = (source, uid)
@@ -143,10 +215,11 @@ class Assembler:
             return self._reject("invalid", source)
         stream = self._streams.get((source, descriptor))
         if stream is None:
-            return self._reject("orphan", source)
+            return self._orphan(source)
         stream.route.touched_s = self._clock()
         if stream.run is None:
             return []
+        stream.route.received_s = self._received_s
         seq_num, data = whole(doc.get("seq_num")), doc.get("data")
         if not seq_num or not isinstance(data, Mapping):
             return self._reject("invalid", source)
@@ -154,7 +227,7 @@ class Assembler:
         return []
 
     def _event_page(self, doc: Mapping[str, Any], source: str) -> list[Spectrum]:
-        events = _unrolled(doc)
+        events = unrolled(doc)
         if events is None:
             return self._reject("invalid", source)
         for event in events:
@@ -166,18 +239,31 @@ class Assembler:
         if not isinstance(start, str):
             return self._reject("invalid", source)
         if (source, start) not in self._routes:
-            return self._orphan((source, start))
+            return self._orphan(source, start)
         return self._close((source, start), doc)
 
     def _close(self, key: Key, stop: Mapping[str, Any] | None) -> list[Spectrum]:
-        """Forget a run and return its final spectrum, nothing if it was ignored."""
+        """Forget a run; return its final spectrum unless it was ignored or had it."""
         route = self._forget(key)
         self._finished[key] = None
         if len(self._finished) > _MAX_FINISHED:
             self._finished.popitem(last=False)
-        if route.run is None:
+        return self._final(key, route, stop)
+
+    def _release(self, key: Key, route: _Route) -> list[Spectrum]:
+        """Return the incomplete final spectrum of a run that stays open."""
+        spectra = self._final(key, route, None)
+        route.released = True
+        return spectra
+
+    def _final(
+        self, key: Key, route: _Route, stop: Mapping[str, Any] | None
+    ) -> list[Spectrum]:
+        if route.run is None or (route.released and stop is None):
             return []
         spectrum = finish(route.run, stop)
+        if route.released and not spectrum.run.complete:
+            return []  # a second incomplete one would tell nothing new
         outcome = "complete" if spectrum.run.complete else "gapped"
         if spectrum.problem is not None:
             outcome = "unusable"
@@ -192,40 +278,13 @@ class Assembler:
             self._streams.pop(descriptor, None)
         return route
 
-    def _orphan(self, run: Key) -> list[Spectrum]:
+    def _orphan(self, source: str, uid: str | None = None) -> list[Spectrum]:
         """Reject a document whose run is unknown; silent if the run is just over."""
-        return [] if run in self._finished else self._reject("orphan", run[0])
+        if uid is not None and (source, uid) in self._finished:
+            return []
+        self._orphans.put(source, uid)
+        return self._reject("orphan", source)
 
     def _reject(self, reason: str, source: str) -> list[Spectrum]:
         self._counters.add("documents_rejected_total", source=source, reason=reason)
         return []
-
-
-def _unrolled(page: Mapping[str, Any]) -> Iterator[dict[str, Any]] | None:
-    """Return the events of an event page, None if its columns do not fit together."""
-    seq_nums, times = _column(page.get("seq_num")), _column(page.get("time"))
-    data = page.get("data")
-    if seq_nums is None or times is None or not isinstance(data, Mapping):
-        return None
-    columns = {
-        key: _column(values) for key, values in cast(Mapping[str, Any], data).items()
-    }
-    lengths = {-1 if c is None else len(c) for c in (times, *columns.values())}
-    if lengths != {len(seq_nums)}:
-        return None
-    filled = {key: column for key, column in columns.items() if column is not None}
-    return (
-        {
-            "descriptor": page.get("descriptor"),
-            "seq_num": seq_num,
-            "time": times[row],
-            "data": {key: column[row] for key, column in filled.items()},
-        }
-        for row, seq_num in enumerate(seq_nums)
-    )
-
-
-def _column(values: Any) -> Sequence[Any] | None:
-    if hasattr(values, "tolist"):
-        values = values.tolist()
-    return cast(Sequence[Any], values) if isinstance(values, list | tuple) else None

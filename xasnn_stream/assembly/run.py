@@ -55,6 +55,12 @@ class OpenRun:
             row.append(value if type(value) is float else reading(value))
         self.rows.put(seq_num, tuple(row))
 
+    @property
+    def has_announced_rows(self) -> bool:
+        """Whether as many rows came as the start document announced."""
+        announced = self.header.num_points
+        return announced is not None and len(self.rows) >= announced
+
 
 def read_header(
     start: Mapping[str, Any], uid: str, settings: AssemblySettings, source: str
@@ -83,6 +89,15 @@ def read_header(
 
 def finish(run: OpenRun, stop: Mapping[str, Any] | None) -> Spectrum:
     """Return the final spectrum of a run; without a stop document it is incomplete."""
+    return _spectrum(run, stop, final=True)
+
+
+def so_far(run: OpenRun) -> Spectrum:
+    """Return the partial spectrum of a run: incomplete only if rows are known missing."""
+    return _spectrum(run, None, final=False)
+
+
+def _spectrum(run: OpenRun, stop: Mapping[str, Any] | None, *, final: bool) -> Spectrum:
     settings, header = run.settings, run.header
     columns = run.rows.columns(len(run.keys) + 1)
     energy_ev = columns[1] * _EV_PER_UNIT[settings.energy.unit]
@@ -99,8 +114,8 @@ def finish(run: OpenRun, stop: Mapping[str, Any] | None) -> Spectrum:
             sweep=0,
             direction=_direction(energy_ev),
             progress=_progress(len(run.rows), header.num_points),
-            final=True,
-            complete=stop is not None and n_missed == 0,
+            final=final,
+            complete=n_missed == 0 and (stop is not None or not final),
             source=header.source,
             access_tags=header.access_tags,
         ),
