@@ -40,6 +40,10 @@ class RefusedError(SinkError):
     """A result was refused for what it is; the same will be refused again."""
 
 
+class FileError(XasnnError, ValueError):
+    """A measured file cannot be read, or its columns cannot be told."""
+
+
 class FoilError(XasnnError, ValueError):
     """A reference foil cannot be read or is not a foil of the profile's edge."""
 
@@ -51,6 +55,7 @@ class UsageError(XasnnError, ValueError):
 _WRONGLY_ASKED = (
     ProfileError,
     ModelError,
+    FileError,
     FoilError,
     LibraryError,
     InvalidSourceError,

@@ -1,4 +1,4 @@
-"""The reference foil: a named, hashed input read from a column file."""
+"""The reference foil: a named, hashed input read from a measured file."""
 
 import hashlib
 from dataclasses import dataclass
@@ -6,13 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-from xasnn_stream.errors import FoilError
-from xasnn_stream.physics.signals import merge_duplicates, transmission
+from xasnn_stream.errors import FileError, FoilError
+from xasnn_stream.files.read import read_scans
+from xasnn_stream.files.scan import Scan
+from xasnn_stream.physics.signals import fluorescence, merge_duplicates, transmission
 from xasnn_stream.spectrum import FloatArray
 
 _MIN_POINTS = 20
-_ABSORPTION = ("mu", "xmu", "mutrans", "murefer", "mu_ref")
-"""Column names that hold absorption, in the order they are looked for."""
+_REFERENCE = ("mu_ref", "mu_reference")
+"""After `#`: the reference channel of a scan, ln(it/ir) where it is not a column."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,22 +32,22 @@ class Foil:
 
 
 def read_foil(path: str) -> Foil:
-    """Read a foil from a column file: text with a line of column names, CSV or XDI.
+    """Read a foil from a measured file of any format.
 
-    `path` may end in `#column` to name the absorption column; otherwise it is `mu`
-    (or a usual synonym), else ln(i0/it).
+    `path` may end in `#column` to name the absorption column, or in `#scan` where a file
+    holds several; otherwise absorption is `mu`, else ln(i0/it), else if/i0.
 
     Raises
     ------
     FoilError
-        If the file cannot be read as columns, or has no energy and absorption.
+        If the file cannot be read, or has no energy and absorption.
     """
     file, _, wanted = path.partition("#")
-    columns = read_columns(Path(file))
-    energy = columns.get("energy", columns.get("energy_ev"))
-    if energy is None:
-        raise FoilError(f"{file}: no column `energy`; it has {', '.join(columns)}")
-    mu = _absorption(file, columns, wanted)
+    try:
+        scan, mu = _scan(Path(file), wanted)
+    except FileError as error:
+        raise FoilError(str(error)) from error
+    energy = scan.energy_ev
     good = np.isfinite(energy) & np.isfinite(mu)
     energy, mu = merge_duplicates(energy[good], mu[good])
     if len(energy) < _MIN_POINTS:
@@ -55,69 +57,47 @@ def read_foil(path: str) -> Foil:
     return Foil(name, energy, mu, digest)
 
 
-def read_columns(path: Path) -> dict[str, FloatArray]:
-    """Read named columns of a text file; `#` begins a comment or the column names.
-
-    Names come from `# columns: a b c`, from XDI's `# Column.1: energy eV` lines, from
-    the last comment line before the data, or from a header line.
-    """
-    try:
-        lines = path.read_text(encoding="utf-8", errors="strict").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise FoilError(f"{path} cannot be read as text columns: {error}") from error
-    comments = [line.lstrip("#").strip() for line in lines if line.startswith("#")]
-    body = [line for line in lines if line.strip() and not line.startswith("#")]
-    rows = [line.replace(",", " ").split() for line in body]
-    names = _column_names(comments)
-    if rows and not _is_number(rows[0][0]):
-        names, rows = [name.lower() for name in rows[0]], rows[1:]
-    try:
-        table = np.array(rows, float)
-    except ValueError as error:
-        raise FoilError(f"{path} is not a table of numbers: {error}") from error
-    if table.ndim != 2 or table.shape[1] != len(names):
-        raise FoilError(
-            f"{path}: {len(names)} column names ({' '.join(names)}) for a table of shape "
-            f"{table.shape}; name the columns in a line `# columns: energy mu`"
-        )
-    return dict(zip(names, table.T, strict=True))
-
-
-def _absorption(file: str, columns: dict[str, FloatArray], wanted: str) -> FloatArray:
+def _scan(file: Path, wanted: str) -> tuple[Scan, FloatArray]:
+    """Return the scan that is meant, and its absorption."""
     if wanted:
-        if wanted not in columns:
-            raise FoilError(f"{file}: no column {wanted}; it has {', '.join(columns)}")
-        return columns[wanted]
-    for name in _ABSORPTION:
-        if name in columns:
-            return columns[name]
-    if "i0" in columns and "it" in columns:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return transmission(columns["i0"], columns["it"])
-    raise FoilError(
-        f"{file}: no absorption; expected a column mu, or i0 and it, but found "
-        f"{', '.join(columns)}"
-    )
+        named = [scan for scan in _readable(file) if scan.name == wanted]
+        if named:
+            return named[0], _absorption(named[0])
+        reference = [scan for scan in _readable(file) if wanted in _REFERENCE]
+        scans = reference or read_scans(file, {"mu": wanted})
+    else:
+        scans = read_scans(file)
+    if len(scans) > 1:
+        shown = ", ".join(scan.name for scan in scans[:12])
+        raise FoilError(f"{file} holds {len(scans)} scans; name one, as {file}#{shown}")
+    (scan,) = scans
+    return scan, _reference(file, scan) if wanted in _REFERENCE else _absorption(scan)
 
 
-def _column_names(comments: list[str]) -> list[str]:
-    for comment in comments:
-        key, _, value = comment.partition(":")
-        if key.strip().lower() == "columns":
-            return value.lower().replace(",", " ").split()
-    xdi = [
-        comment.partition(":")[2].split()[0].lower()
-        for comment in comments
-        if comment.lower().startswith("column.")
-    ]
-    if xdi:
-        return xdi
-    return comments[-1].lower().replace(",", " ").split() if comments else []
-
-
-def _is_number(text: str) -> bool:
+def _readable(file: Path) -> list[Scan]:
+    """Return the scans that can be told without being named, none if that fails."""
     try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+        return read_scans(file)
+    except FileError:
+        return []
+
+
+def _absorption(scan: Scan) -> FloatArray:
+    channels = scan.channels
+    if "mu" in channels:
+        return channels["mu"]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if "it" in channels:
+            return transmission(channels["i0"], channels["it"])
+        return fluorescence(channels["i0"], channels["if"])
+
+
+def _reference(file: Path, scan: Scan) -> FloatArray:
+    channels = scan.channels
+    if "mu_reference" in channels:
+        return channels["mu_reference"]
+    if not {"it", "ir"} <= set(channels):
+        columns = ", ".join(scan.columns)
+        raise FoilError(f"{file}: no column mu_ref and no it, ir; it has {columns}")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return transmission(channels["it"], channels["ir"])

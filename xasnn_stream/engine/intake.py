@@ -43,22 +43,42 @@ def absorb(
             "wrong_edge",
             f"the run names {' '.join(named)}, the model reads {element} {edge}",
         )
+    curves = _curves(spectrum, settings)
+    if isinstance(curves, Reason):
+        return curves
+    energy, *curves = merge_duplicates(spectrum.energy_ev, *curves)
+    return out_of_range(energy, settings, element, edge) or Absorption(
+        energy, curves[0], curves[1] if len(curves) > 1 else None
+    )
+
+
+def _curves(spectrum: Spectrum, settings: EngineSettings) -> list[FloatArray] | Reason:
+    """Return μ and, where the sweep has one, its reference channel's."""
     first, second, formula = _FORMULAS[settings.mode]
     missing = [role for role in (first, second) if role not in spectrum.channels]
+    if missing and "mu" in spectrum.channels:
+        return _given(spectrum, settings)
     if missing:
         return Reason("no_signal", f"no signal {' or '.join(missing)} in this run")
     i0, signal = (_without_offset(spectrum, role) for role in (first, second))
     problem = _unusable(spectrum.energy_ev, {first: i0, second: signal}, settings)
     if problem is not None:
         return problem
-    curves = [formula(i0, signal)]
     reference = _reference(spectrum, signal, settings)
-    if reference is not None:
-        curves.append(reference)
-    energy, *curves = merge_duplicates(spectrum.energy_ev, *curves)
-    return out_of_range(energy, settings, element, edge) or Absorption(
-        energy, curves[0], curves[1] if len(curves) > 1 else None
-    )
+    curves = [formula(i0, signal)]
+    return curves if reference is None else [*curves, reference]
+
+
+def _given(spectrum: Spectrum, settings: EngineSettings) -> list[FloatArray] | Reason:
+    """Return absorption that came as such: stored spectra without their counts."""
+    mu = spectrum.channels["mu"]
+    problem = _unusable(spectrum.energy_ev, {"mu": mu}, settings)
+    if problem is not None:
+        return problem
+    reference = spectrum.channels.get("mu_reference")
+    if reference is None or not np.isfinite(reference).all():
+        return [mu]
+    return [mu, reference]
 
 
 def _without_offset(spectrum: Spectrum, role: str) -> FloatArray:
@@ -79,7 +99,7 @@ def _unusable(
             return Reason("not_finite", f"{bad} of {len(values)} values of {name}")
     for name, values in channels.items():
         bad = int(np.count_nonzero(values <= 0))
-        if bad and name != "if":
+        if bad and name not in ("if", "mu"):
             return Reason(
                 f"{name}_not_positive",
                 f"{bad} of {len(values)} values of {name} are not above the dark level",

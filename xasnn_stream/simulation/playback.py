@@ -1,10 +1,5 @@
-"""Measured spectra played back: their counts travel as if they were measured now.
+"""Measured spectra played back: their counts travel as if they were measured now."""
 
-A file is comma-separated columns, plain or gzipped, behind a header of `# key: value`
-lines of which `# columns:` names the columns; `energy` (eV) is required.
-"""
-
-import gzip
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from xasnn_stream.errors import UsageError
+from xasnn_stream.files.read import read_scans
+from xasnn_stream.files.table import Facts
 from xasnn_stream.simulation.beamline import build_station
 from xasnn_stream.simulation.devices import CHANNELS
 from xasnn_stream.simulation.plans import Plan, Region, xas_step_scan
@@ -30,7 +27,7 @@ class Recording:
     """
 
     path: Path
-    header: Mapping[str, str]
+    facts: Facts
     energy_ev: FloatArray
     counts: Mapping[str, FloatArray]
     made: str = ""
@@ -62,27 +59,22 @@ def read_recording(path: Path, columns: Mapping[str, str] | None = None) -> Reco
 
     Raises
     ------
+    FileError
+        If the file cannot be read, or its columns cannot be told.
     UsageError
-        If the file cannot be read or lacks what is needed; says which columns it has.
+        If it lacks what a playback needs.
     """
-    header, table = _read_table(path)
-    try:
-        energy = table["energy"]
-        if columns:
-            counts = {channel: table[name] for channel, name in columns.items()}
-            made = ""
-        else:
-            counts, made = _counts(table)
-    except KeyError as error:
-        raise UsageError(
-            f"{path} has no column {error}; it has {', '.join(table)}"
-        ) from error
+    scan, *others = read_scans(path, columns)
+    if others:
+        raise UsageError(f"{path} holds {1 + len(others)} scans; one can be played")
+    channels = dict(scan.channels)
+    counts, made = (channels, "") if columns else _counts(channels)
     unknown = set(counts) - set(CHANNELS)
     if unknown or not {"i0", "it"} <= set(counts):
         raise UsageError(
-            f"a playback needs channels i0 and it, may have ir; got {sorted(counts)}"
+            f"a playback needs channels i0 and it, may have ir; got {sorted(channels)}"
         )
-    return Recording(path, header, energy, counts, made)
+    return Recording(path, scan.facts, scan.energy_ev, counts, made)
 
 
 def playback(
@@ -101,8 +93,8 @@ def playback(
     UsageError
         If neither the header nor the caller names element and edge.
     """
-    header = recording.header
-    element, edge = element or header.get("element"), edge or header.get("edge")
+    facts = recording.facts
+    element, edge = element or facts.element, edge or facts.edge
     if not element or not edge:
         raise UsageError(f"{recording.path} names no element and edge; give them")
     station = build_station(
@@ -116,44 +108,21 @@ def playback(
         [Region(recording.energy_ev, 1.0)],
         element=element,
         edge=edge,
-        sample=sample or header.get("sample") or recording.path.stem,
+        sample=sample or facts.sample or recording.path.stem,
         dark=False,
         metadata={"playback": notes},
     )
 
 
-def _counts(table: Mapping[str, FloatArray]) -> tuple[dict[str, FloatArray], str]:
-    if "i0" in table and "it" in table:
-        return {name: table[name] for name in CHANNELS if name in table}, ""
-    i0 = np.full(table["energy"].shape, MADE_I0)
-    counts = {"i0": i0, "it": i0 * np.exp(-table["mu"])}
+def _counts(channels: Mapping[str, FloatArray]) -> tuple[dict[str, FloatArray], str]:
+    if "i0" in channels and "it" in channels:
+        return {name: channels[name] for name in CHANNELS if name in channels}, ""
+    if "mu" not in channels:
+        return {}, ""
+    i0 = np.full(channels["mu"].shape, MADE_I0)
+    counts = {"i0": i0, "it": i0 * np.exp(-channels["mu"])}
     made = f"i0 = {MADE_I0:g}, it = i0 exp(-mu)"
-    if "mu_ref" in table:
-        counts["ir"] = counts["it"] * np.exp(-table["mu_ref"])
+    if "mu_reference" in channels:
+        counts["ir"] = counts["it"] * np.exp(-channels["mu_reference"])
         made += ", ir = it exp(-mu_ref)"
     return counts, made
-
-
-def _read_table(path: Path) -> tuple[dict[str, str], dict[str, FloatArray]]:
-    try:
-        content = path.read_bytes()
-        if path.suffix == ".gz":
-            content = gzip.decompress(content)
-        lines = content.decode().splitlines()
-        header = dict(_key_value(line) for line in lines if line.startswith("#"))
-        names = header["columns"].replace(",", " ").split()
-        rows = [line for line in lines if line.strip() and not line.startswith("#")]
-        values = np.loadtxt(rows, delimiter=",", ndmin=2)
-    except (OSError, KeyError, ValueError) as error:
-        raise UsageError(
-            f"{path} cannot be played back: {error!r}; expected comma-separated "
-            "numbers behind a line `# columns: energy i0 it`"
-        ) from error
-    if values.shape[1] != len(names):
-        raise UsageError(f"{path} announces columns {names} but has {values.shape[1]}")
-    return header, dict(zip(names, values.T, strict=True))
-
-
-def _key_value(line: str) -> tuple[str, str]:
-    key, _, value = line.lstrip("# ").partition(":")
-    return key.strip(), value.strip()

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from xasnn_stream.engine.foil import read_columns, read_foil
+from xasnn_stream.engine.foil import read_foil
 from xasnn_stream.engine.resident import Engine
+from xasnn_stream.files.read import read_scans
 from xasnn_stream.profile import load_profile
 from xasnn_stream.shipped import model_folder
 
@@ -48,7 +49,7 @@ def measured(sweep):
     """A function: the sweep of a measured file, by a column of absorption."""
 
     def read(name, column="mu"):
-        columns = read_columns(SPECTRA / f"{name}.csv")
+        columns = read_scans(SPECTRA / f"{name}.csv")[0].columns
         mu = columns[column]
         good = np.isfinite(mu)
         return sweep(energy=columns["energy"][good], mu=mu[good], sample=name)

@@ -86,15 +86,19 @@ def test_dead_counts_are_left_out(write):
 @pytest.mark.parametrize(
     ("lines", "suffix", "message"),
     [
-        (["# columns: energy mu", *ROWS], "#mu_ref", "no column mu_ref; it has"),
-        (["# columns: e mu", *ROWS], "", "no column `energy`"),
+        (["# columns: energy mu", *ROWS], "#mu_ref", "no column mu_ref and no it, ir"),
+        (
+            ["# columns: energy mu", *ROWS],
+            "#it",
+            "no column 'it'; it has .* energy, mu",
+        ),
+        (["# columns: q mu", *ROWS], "", "no energy among its columns"),
         (["# columns: energy i0", *ROWS], "", "no absorption"),
         (["# columns: energy mu", *ROWS[:19]], "", "only 19 usable points"),
-        (["# columns: energy mu it", *ROWS], "", "3 column names"),
-        (["# columns: energy mu", *ROWS, "11541"], "", "not a table"),
-        (["# columns: energy mu", *ROWS, "11541 much"], "", "not a table"),
-        ([*ROWS], "", "0 column names"),
-        ([], "", "0 column names"),
+        (["# columns: energy mu it", *ROWS], "", "names 3 columns, .* rows have 2"),
+        (["# columns: energy mu", *ROWS, *["11541 much"] * 9], "", "9 of 39 rows"),
+        (["notes"], "", "no table of numbers"),
+        ([], "", "is empty"),
     ],
 )
 def test_what_is_no_foil_is_refused_with_the_reason(write, lines, suffix, message):
@@ -102,9 +106,36 @@ def test_what_is_no_foil_is_refused_with_the_reason(write, lines, suffix, messag
         read_foil(write(*lines) + suffix)
 
 
+def test_a_broken_last_row_is_left_out(write):
+    whole = read_foil(write("# columns: energy mu", *ROWS))
+    cut = read_foil(write("# columns: energy mu", *ROWS, "11541", name="cut.dat"))
+    assert cut.sha256 == whole.sha256
+
+
 def test_a_file_that_is_not_there_or_not_text_is_refused(tmp_path):
     with pytest.raises(FoilError, match="cannot be read"):
         read_foil(str(tmp_path / "none.dat"))
-    (tmp_path / "binary.dat").write_bytes(b"\xff\xfe\x00\x81" * 100)
-    with pytest.raises(FoilError, match="cannot be read"):
+    (tmp_path / "binary.dat").write_bytes(b"\x01\xfe\x00\x81" * 100)
+    with pytest.raises(FoilError, match="is binary"):
         read_foil(str(tmp_path / "binary.dat"))
+
+
+def test_the_reference_channel_of_a_scan_can_be_the_foil(write):
+    counts = 1e6 * np.exp(-np.stack([0 * MU, 0.5 * MU, 1.5 * MU]))
+    rows = [
+        f"{e} {a:.9e} {b:.9e} {c:.9e}"
+        for e, (a, b, c) in zip(ENERGY, counts.T, strict=True)
+    ]
+    foil = read_foil(write("# columns: energy i0 it ir", *rows) + "#mu_ref")
+    np.testing.assert_allclose(foil.mu, MU, atol=1e-8)
+
+
+def test_one_of_several_scans_is_named_after_the_path(write):
+    spec = []
+    for number, factor in ((1, 1.0), (2, 2.0)):
+        spec += [f"#S {number} ascan energy", "#N 2", "#L energy  mu"]
+        spec += [f"{e} {factor * m}" for e, m in zip(ENERGY, MU, strict=True)]
+    path = write(*spec)
+    np.testing.assert_allclose(read_foil(f"{path}#2").mu, 2 * MU)
+    with pytest.raises(FoilError, match=r"holds 2 scans; name one, as .*#1, 2"):
+        read_foil(path)

@@ -1,0 +1,1 @@
+"""Measured files of any beamline: bytes in, scans with named channels out."""
