@@ -14,7 +14,17 @@ from collections.abc import Sequence
 from xasnn_stream import __version__
 from xasnn_stream.errors import FAILED, XasnnError, exit_code
 
-COMMANDS = ("demo", "run", "replay", "train", "evaluate", "check")
+COMMANDS = (
+    "demo",
+    "run",
+    "watch",
+    "replay",
+    "report",
+    "models",
+    "train",
+    "evaluate",
+    "check",
+)
 """Modules of this package, in the order `--help` shows them."""
 
 INTERRUPTED = 130

@@ -2,16 +2,14 @@
 
 import argparse
 import json
-from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
+from xasnn_stream.cli.line import descriptors_text, remarks_text, scan_text
+from xasnn_stream.cli.moment import moment
 from xasnn_stream.cli.run import add_result_arguments
 
-if TYPE_CHECKING:
-    from xasnn_stream.estimate import Estimate
-
-_ROW = "{:<10} {:>5}  {:<24} {:<9} {}"
+_ROW = "{:>8}  {:<24} {:<9} {}"
 
 
 def register(subparsers: argparse._SubParsersAction) -> None:
@@ -31,9 +29,12 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         "--uid", action="append", default=[], help="only this run; may be repeated"
     )
     parser.add_argument(
-        "--since", type=_time, metavar="T", help="runs since: epoch seconds or ISO 8601"
+        "--since",
+        type=moment,
+        metavar="T",
+        help="runs since: epoch seconds, a time like 2026-11-22T08:30, or 8h, 2d ago",
     )
-    parser.add_argument("--until", type=_time, metavar="T", help="runs until")
+    parser.add_argument("--until", type=moment, metavar="T", help="runs until")
     parser.add_argument("--speed", choices=("max",), default="max")
     parser.add_argument("--feed", metavar="ADDRESS", help="publish results there, too")
     add_result_arguments(parser)
@@ -65,39 +66,18 @@ def run(arguments: argparse.Namespace) -> int:
         state=arguments.state,
     )
     if not arguments.json:
-        print(_ROW.format("run", "sweep", "sample", "verdict", "descriptors"))
+        print(_ROW.format("scan", "sample", "verdict", "descriptors"))
     for estimate in replay(request):
-        if arguments.json:
-            line = json.dumps(estimate.document(), allow_nan=False)
-        else:
-            line = _row(estimate)
-        print(line, flush=True)
+        document = estimate.document()
+        print(json.dumps(document) if arguments.json else _row(document), flush=True)
     return 0
 
 
-def _row(estimate: "Estimate") -> str:
-    values = [
-        f"{name} {descriptor.value:.2f}±{descriptor.std:.2f}"
-        for name, descriptor in estimate.descriptors.items()
-    ]
-    reasons = [reason.text for reason in estimate.reasons]
+def _row(estimate: dict[str, Any]) -> str:
+    texts = (descriptors_text(estimate), remarks_text(estimate))
     return _ROW.format(
-        estimate.run.uid[:8],
-        estimate.run.sweep,
-        (estimate.sample or "")[:24],
-        estimate.verdict,
-        "  ".join(values + reasons),
+        scan_text(estimate["run"]),
+        (estimate["sample"] or "")[:24],
+        estimate["verdict"],
+        "  ".join(text for text in texts if text),
     )
-
-
-def _time(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        pass
-    try:
-        return datetime.fromisoformat(text).timestamp()
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is neither epoch seconds nor a time like 2026-11-22T08:30"
-        ) from None

@@ -42,7 +42,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--state",
         type=Path,
-        default=_state_folder(),
+        default=state_folder(),
         metavar="DIR",
         help="folder of the result log (default %(default)s)",
     )
@@ -113,6 +113,7 @@ def _unless_none(address: str) -> str | None:
     return None if address == NONE else address
 
 
-def _state_folder() -> Path:
+def state_folder() -> Path:
+    """Return where the daemon keeps its log unless told otherwise."""
     home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(home) / "xasnn-stream"

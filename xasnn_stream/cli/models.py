@@ -1,0 +1,178 @@
+"""`xasnn-stream models`: which models there are, what they promise, are they whole."""
+
+import argparse
+import hashlib
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from xasnn_stream.errors import ModelError
+from xasnn_stream.shipped import model_folder, shipped_folder
+
+SCHEMA = "xasnn.model/1"
+CONDITION, LEVEL = "N1", "0.9"
+"""Which of the metrics are shown: the nuisances of a beamline, the published level."""
+
+Manifest = dict[str, Any]
+
+
+def register(subparsers: argparse._SubParsersAction) -> None:
+    """Add the command's parser."""
+    parser = subparsers.add_parser(
+        "models",
+        help="which models there are, and whether they are whole",
+        description="MODEL is a shipped name or a folder. An invalid one: exit code 2.",
+    )
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    listing = actions.add_parser("list", help="one line per shipped model")
+    listing.add_argument("--json", action="store_true", help="manifests as JSON lines")
+    listing.set_defaults(run=list_models)
+    showing = actions.add_parser("show", help="purpose, domain, metrics and limits")
+    showing.add_argument("model", metavar="NAME")
+    showing.add_argument("--json", action="store_true", help="the manifest")
+    showing.set_defaults(run=show)
+    verifying = actions.add_parser("verify", help="compare every file with its hash")
+    verifying.add_argument("model", metavar="NAME", nargs="?", help="default: all")
+    verifying.set_defaults(run=verify)
+
+
+def list_models(arguments: argparse.Namespace) -> int:
+    """Print a line per shipped model."""
+    for folder in _shipped():
+        manifest, sha256 = read_manifest(folder)
+        print(json.dumps(manifest) if arguments.json else _line(manifest, sha256))
+    return 0
+
+
+def show(arguments: argparse.Namespace) -> int:
+    """Print what a user of the model must know."""
+    folder = model_folder(arguments.model)
+    manifest, sha256 = read_manifest(folder)
+    if arguments.json:
+        print(json.dumps(manifest))
+    else:
+        print("\n".join(_page(manifest, sha256, _card(folder))))
+    return 0
+
+
+def verify(arguments: argparse.Namespace) -> int:
+    """Print a line per file; ModelError if one is not what the manifest says."""
+    named = arguments.model
+    wrong: list[str] = []
+    for folder in [model_folder(named)] if named else _shipped():
+        manifest, sha256 = read_manifest(folder)
+        print(f"{manifest['name']}  sha256 {sha256}")
+        for name, expected in manifest["files"].items():
+            state = _state(folder / name, expected)
+            print(f"  {state:<7}  {name}")
+            if state != "ok":
+                wrong.append(str(folder / name))
+    sys.stdout.flush()
+    if wrong:
+        raise ModelError(
+            f"{', '.join(wrong)}: not what the manifest says; restore the files or "
+            "train again"
+        )
+    return 0
+
+
+def read_manifest(folder: Path) -> tuple[Manifest, str]:
+    """Return the manifest of a model folder and the model's SHA-256.
+
+    Raises ModelError if it is missing or of another kind; needs no torch.
+    """
+    path = folder / "manifest.json"
+    try:
+        contents = path.read_bytes()
+        manifest = json.loads(contents)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path} cannot be read: {error}") from error
+    schema = manifest.get("schema") if isinstance(manifest, dict) else None
+    missing = {"name", "element", "edge", "descriptors", "units", "domain", "files"}
+    if schema != SCHEMA or (missing := missing - set(manifest)):
+        lacking = f"; it lacks {', '.join(sorted(missing))}" if schema == SCHEMA else ""
+        raise ModelError(f"{path} is not a manifest {SCHEMA}{lacking}")
+    return manifest, hashlib.sha256(contents).hexdigest()
+
+
+def _shipped() -> list[Path]:
+    folders = shipped_folder("models").glob("*/manifest.json")
+    return sorted(path.parent for path in folders)
+
+
+def _state(path: Path, expected: str) -> str:
+    try:
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return "MISSING"
+    return "ok" if found == expected else "WRONG"
+
+
+def _line(manifest: Manifest, sha256: str) -> str:
+    names = " ".join(manifest["descriptors"])
+    title = f"{manifest['name']}  {manifest['element']} {manifest['edge']}  {names}"
+    rows = [row for row in _metrics(manifest) if row["shapes"] == "all"]
+    held_out = "no held-out metrics"
+    if rows:
+        errors = rows[0]["mae"]
+        coverage = rows[0]["coverage"][LEVEL].values()
+        held_out = (
+            "held-out MAE "
+            + ", ".join(f"{name} {error:.2g}" for name, error in errors.items())
+            + f"; 90 % intervals cover {min(coverage):.0%} to {max(coverage):.0%}"
+        )
+    return f"{title}  {held_out}  {sha256[:12]}"
+
+
+def _metrics(manifest: Manifest) -> list[dict[str, Any]]:
+    rows = manifest.get("metrics") or []
+    return [row for row in rows if row["condition"] == CONDITION]
+
+
+def _page(manifest: Manifest, sha256: str, card: dict[str, str]) -> Iterator[str]:
+    yield f"{manifest['name']}  {manifest['element']} {manifest['edge']}"
+    yield f"sha256 {sha256}"
+    yield ""
+    yield from card.get("", "").splitlines()
+    yield ""
+    yield "Domain (beyond it the verdict is outside)"
+    for name in manifest["descriptors"]:
+        low, high = manifest["domain"][name]
+        unit = manifest["units"][name]
+        yield f"  {name:<6} {low:g} to {high:g} {unit}".rstrip()
+    if rows := _metrics(manifest):
+        yield ""
+        yield (
+            f"Held-out particles, nuisance set {CONDITION}: MAE (ridge regression), "
+            "how often the 90 % interval covers, its median width"
+        )
+        yield from _table(rows, manifest["descriptors"])
+    if limits := card.get("Limits"):
+        yield ""
+        yield "Limits"
+        yield from limits.splitlines()
+
+
+def _table(rows: Sequence[dict[str, Any]], names: Sequence[str]) -> Iterator[str]:
+    for row in rows:
+        yield f"  {row['shapes']}, particles: {row['n_particles']}"
+        for name in names:
+            yield (
+                f"    {name:<6} {row['mae'][name]:.3f} "
+                f"({row['baseline']['ridge']['mae'][name]:.3f})  "
+                f"{row['coverage'][LEVEL][name]:4.0%}  {row['width90'][name]:.2f}"
+            )
+
+
+def _card(folder: Path) -> dict[str, str]:
+    """Return the sections of the model's card by title, the opening under ''."""
+    try:
+        text = (folder / "card.md").read_text(encoding="utf-8")
+    except OSError as error:
+        raise ModelError(f"{folder / 'card.md'} cannot be read: {error}") from error
+    opening, *sections = text.split("\n## ")
+    titled = dict(section.split("\n", 1) for section in sections if "\n" in section)
+    titled[""] = opening.partition("\n")[2]
+    return {title: body.strip() for title, body in titled.items()}
