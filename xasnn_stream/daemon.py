@@ -11,24 +11,32 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xasnn_stream import __version__
 from xasnn_stream.assembly.assembler import Assembler
 from xasnn_stream.errors import UsageError
+from xasnn_stream.partials import Partials
 from xasnn_stream.pipeline import Pipeline
 from xasnn_stream.profile.prepare import (
     descriptors_by_model,
     load_engines,
     load_profiles,
 )
-from xasnn_stream.recovery import Backfill
+from xasnn_stream.recovery.backfill import Backfill
+from xasnn_stream.recovery.missing import Missing
 from xasnn_stream.results import LOG_NAME, ResultLog
 from xasnn_stream.sinks.follow import Follower
 from xasnn_stream.sinks.open import open_sinks
 from xasnn_stream.sources.document import Source
-from xasnn_stream.sources.open import check_store, open_source, pickle_sources
+from xasnn_stream.sources.open import (
+    check_store,
+    open_source,
+    open_store,
+    pickle_sources,
+)
 from xasnn_stream.telemetry.counters import Counters
 from xasnn_stream.web.app import Views, build_app
 from xasnn_stream.web.server import WebServer
@@ -121,6 +129,8 @@ class Daemon:
         self._sources: list[Source] = []
         self._followers: list[Follower] = []
         self._pipeline: Pipeline | None = None
+        self._missing = Missing()
+        self._partials = Partials()
         self._log = ResultLog(deployment.state / LOG_NAME)
         stack.callback(self._log.close)
         self._counters.set("build_info", 1, version=__version__)
@@ -144,6 +154,9 @@ class Daemon:
             self._log,
             self._counters,
             self._failed,
+            backfill=self._open_backfill(),
+            missing=self._missing,
+            partials=self._partials,
         )
         self._stack.callback(self._stop_pipeline, self._pipeline)
         self._pipeline.start()
@@ -176,13 +189,18 @@ class Daemon:
                 for name, engine in self._engines.items()
             },
             "sources": [source.address for source in self._sources],
+            "backfill": self._deployment.backfill,
             "sinks": {f.sink.name: {"pending": f.pending} for f in self._followers},
             "newest": self._log.newest,
         }
 
     def _serve_http(self, address: str) -> None:
         views = Views(
-            self._log, self._counters, self.waits_for, self.status, self._refresh
+            self._log,
+            self._counters,
+            self.waits_for,
+            self.status,
+            self._refresh,
         )
         server = WebServer(build_app(views), address, self._failed)
         self._stack.callback(server.stop, JOIN_S)
@@ -208,12 +226,20 @@ class Daemon:
             allow_pickle = url in self._trusted
             sources.append(open_source(url, self._counters, allow_pickle=allow_pickle))
             self._stack.callback(sources[-1].close)
-        if self._deployment.backfill is not None:
-            settings = [profile.assembly for profile in self._profiles]
-            sources.append(
-                Backfill(self._deployment.backfill, settings, self._log, self._counters)
-            )
         return sources
+
+    def _open_backfill(self) -> Backfill | None:
+        url = self._deployment.backfill
+        if url is None:
+            return None
+        return Backfill(
+            url,
+            partial(open_store, url),
+            [profile.assembly for profile in self._profiles],
+            self._log,
+            self._missing,
+            self._counters,
+        )
 
     def _stop_pipeline(self, pipeline: Pipeline) -> None:
         if not pipeline.stop(DRAIN_S):
@@ -241,6 +267,8 @@ class Daemon:
                 engine.device,
             )
         logger.info("reading %s", ", ".join(s.address for s in self._sources))
+        if self._deployment.backfill is not None:
+            logger.info("recovering from %s", self._deployment.backfill)
 
 
 def _memory_bytes(device: str) -> int:

@@ -35,11 +35,6 @@ class Source(Protocol):
         ...
 
     @property
-    def comes_again(self) -> bool:
-        """Whether the next start reads runs again that had no stop in here."""
-        ...
-
-    @property
     def exhausted(self) -> bool:
         """Whether everything was received and no more can come."""
         ...

@@ -21,7 +21,6 @@ class JSONLinesSource:
     """The lines of a file, a FIFO, or standard input (`-`), once, to the end."""
 
     can_wait = True
-    comes_again = False
 
     def __init__(
         self, path: str, counters: Counters, selection: Selection | None = None

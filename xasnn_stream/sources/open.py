@@ -7,6 +7,7 @@ from urllib.parse import SplitResult, parse_qs, urlsplit
 from xasnn_stream.errors import InvalidSourceError, SourceError, UsageError
 from xasnn_stream.sources.document import Source
 from xasnn_stream.sources.selection import Selection
+from xasnn_stream.sources.store import Store
 from xasnn_stream.telemetry.counters import Counters
 
 _TILED_EXAMPLE = "tiled+http://127.0.0.1:8000/raw"
@@ -77,6 +78,21 @@ def check_store(url: str) -> None:
             _tiled_server(urlsplit(url))
         except SourceError as error:
             raise UsageError(str(error)) from error
+
+
+def open_store(url: str) -> Store:
+    """Return the store of runs at `url`, which `check_store` lets pass.
+
+    SourceError says why it cannot be opened now.
+    """
+    if "://" not in url:
+        from xasnn_stream.sources.linestore import JSONLinesStore
+
+        return JSONLinesStore(url)
+    from xasnn_stream.sources.tiled import TiledStore
+
+    parts = urlsplit(url)
+    return TiledStore(_tiled_server(parts), parts.path.strip("/"))
 
 
 def _without_user(url: str) -> str:

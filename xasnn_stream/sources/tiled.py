@@ -8,11 +8,14 @@ the events' uids are made up anew.
 import math
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from xasnn_stream.errors import SourceError
 from xasnn_stream.sources.document import Document, Intake
 from xasnn_stream.sources.selection import Selection
+from xasnn_stream.sources.store import StoredRun, UnreadableRunError
 from xasnn_stream.telemetry.counters import Counters
 
 API_KEY = "XASNN_TILED_API_KEY"
@@ -25,15 +28,96 @@ _NO_EXPORTER = (
 )
 
 
-class TiledSource:
-    """The finished runs below one folder of a Tiled server, in the order stored.
+class TiledStore:
+    """The runs below one folder of a Tiled server, in the order stored.
 
-    One request fetches a whole run, so `receive` may take longer than its timeout; the
-    client's own timeouts bound it.
+    One request fetches a whole run; the client's own timeouts bound it. Raises
+    `SourceError` if the server cannot be opened.
+    """
+
+    def __init__(self, server: str, folder: str) -> None:
+        self.address = f"tiled+{server}/{folder}"
+        self._client, self._folder = _open(server, folder)
+
+    def finished_runs(
+        self, since: float | None = None, until: float | None = None
+    ) -> Iterator[StoredRun]:
+        """Yield the runs that have a stop and started in the time given (epoch)."""
+        from tiled.queries import Comparison
+
+        with self._asking():
+            runs = self._folder
+            if since is not None:
+                runs = runs.search(Comparison("ge", "start.time", math.floor(since)))
+            if until is not None:
+                runs = runs.search(Comparison("le", "start.time", math.ceil(until)))
+            found = iter(runs.values())
+        while True:
+            with self._asking():
+                run = next(found, None)
+                if run is None:
+                    return
+                stored = self._finished(run)
+            if stored is not None:
+                yield stored
+
+    def finished_run(self, uid: str) -> StoredRun | None:
+        """Return one run, None if it is not there or has no stop yet."""
+        with self._asking():
+            try:
+                run = self._folder[uid]
+            except KeyError:
+                return None
+            return self._finished(run)
+
+    def close(self) -> None:
+        """Close the connection; may be called twice."""
+        self._client.context.close()
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        import httpx
+
+        try:
+            yield
+        except (httpx.HTTPError, KeyError, TypeError, ValueError) as error:
+            raise SourceError(f"{self.address}: {error!r}") from error
+
+    def _finished(self, run: Any) -> StoredRun | None:
+        if not hasattr(run, "documents"):
+            return None
+        start, stop = run.metadata.get("start"), run.metadata.get("stop")
+        if not (start and stop):
+            return None
+        return StoredRun(dict(start), partial(self._documents, run))
+
+    def _documents(self, run: Any) -> list[tuple[str, dict[str, Any]]]:
+        import httpx
+
+        try:
+            return [(str(name), dict(doc)) for name, doc in run.documents()]
+        except httpx.HTTPStatusError as error:
+            status = error.response.status_code
+            if status == httpx.codes.NOT_ACCEPTABLE:
+                raise SourceError(f"{self.address}: {_NO_EXPORTER}") from error
+            if status >= _SERVER_ERROR or status == httpx.codes.TOO_MANY_REQUESTS:
+                # The server's state, not the run's: another time it may give it.
+                raise SourceError(f"{self.address}: {error}") from error
+            raise _unreadable(run, error) from error
+        except httpx.HTTPError as error:
+            raise SourceError(f"{self.address}: {error}") from error
+        except (KeyError, TypeError, ValueError) as error:
+            # Not the documents of a run, though the server says so.
+            raise _unreadable(run, error) from error
+
+
+class TiledSource:
+    """The finished runs of a Tiled store that are selected, once.
+
+    `receive` may take longer than its timeout: as long as the request it is in.
     """
 
     can_wait = True
-    comes_again = False
 
     def __init__(
         self,
@@ -42,11 +126,11 @@ class TiledSource:
         counters: Counters,
         selection: Selection | None = None,
     ) -> None:
-        self.address = f"tiled+{server}/{folder}"
+        self._store = TiledStore(server, folder)
+        self.address = self._store.address
         self._intake = Intake(self.address, counters)
-        self._selection = selection or Selection()
-        self._client, self._folder = _open(server, folder)
         self._intake.connected(True)
+        self._selection = selection or Selection()
         self._runs = self._selected()
         self._documents: Iterator[tuple[str, dict[str, Any]]] = iter(())
         self._exhausted = False
@@ -75,69 +159,40 @@ class TiledSource:
         """Close the connection; may be called twice."""
         self._exhausted = True
         self._intake.connected(False)
-        self._client.context.close()
+        self._store.close()
 
     def _next_run(self) -> None:
         """Fetch the documents of the next run; a run that cannot be read is counted."""
-        import httpx
-
-        try:
-            run = next(self._runs, None)
-        except (httpx.HTTPError, KeyError, TypeError, ValueError) as error:
-            raise SourceError(f"{self.address}: {error!r}") from error
+        run = next(self._runs, None)
         if run is None:
             self._exhausted = True
             self._intake.connected(False)
             return
         try:
-            documents = [(str(name), dict(doc)) for name, doc in run.documents()]
-        except httpx.HTTPStatusError as error:
-            status = error.response.status_code
-            if status == httpx.codes.NOT_ACCEPTABLE:
-                raise SourceError(f"{self.address}: {_NO_EXPORTER}") from error
-            if status >= _SERVER_ERROR or status == httpx.codes.TOO_MANY_REQUESTS:
-                # The server's state, not the run's: another time it may give it.
-                raise SourceError(f"{self.address}: {error}") from error
-            self._reject(run, error)
-        except httpx.HTTPError as error:
-            raise SourceError(f"{self.address}: {error}") from error
-        except (KeyError, TypeError, ValueError) as error:
-            # Not the documents of a run, though the server says so.
-            self._reject(run, error)
-        else:
-            self._documents = iter(documents)
+            self._documents = iter(run.documents())
+        except UnreadableRunError as error:
+            self._intake.reject("body", str(error))
 
-    def _reject(self, run: Any, error: Exception) -> None:
-        uid = run.metadata["start"].get("uid")
-        self._intake.reject("body", f"run {uid}: {error!r}")
-
-    def _selected(self) -> Iterator[Any]:
-        """Yield the runs selected; a run being written is left to live sources."""
-        for run in self._candidates():
-            start, stop = run.metadata.get("start"), run.metadata.get("stop")
-            if start and stop and self._selection.takes(start):
-                yield run
-
-    def _candidates(self) -> Iterator[Any]:
-        from tiled.queries import Comparison
-
+    def _selected(self) -> Iterator[StoredRun]:
         wanted = self._selection
-        if wanted.uids:
-            for uid in wanted.uids:
-                try:
-                    yield self._folder[uid]
-                except KeyError:
-                    raise SourceError(f"{self.address} holds no run {uid}") from None
-            return
-        runs = self._folder
-        # The server narrows the search; the exact comparison is the selection's.
-        if wanted.since is not None:
-            runs = runs.search(Comparison("ge", "start.time", math.floor(wanted.since)))
-        if wanted.until is not None:
-            runs = runs.search(Comparison("le", "start.time", math.ceil(wanted.until)))
-        for run in runs.values():
-            if hasattr(run, "documents"):
+        for run in self._named() if wanted.uids else self._in_time():
+            # The server narrowed the search; the exact comparison is the selection's.
+            if wanted.takes(run.start):
                 yield run
+
+    def _in_time(self) -> Iterator[StoredRun]:
+        return self._store.finished_runs(self._selection.since, self._selection.until)
+
+    def _named(self) -> Iterator[StoredRun]:
+        for uid in self._selection.uids:
+            run = self._store.finished_run(uid)
+            if run is None:
+                raise SourceError(f"{self.address} holds no run {uid} that is over")
+            yield run
+
+
+def _unreadable(run: Any, error: Exception) -> UnreadableRunError:
+    return UnreadableRunError(f"run {run.metadata['start'].get('uid')}: {error!r}")
 
 
 def _open(server: str, folder: str) -> tuple[Any, Any]:

@@ -33,7 +33,6 @@ class ZeroMQSource:
     """
 
     can_wait = False
-    comes_again = False
     exhausted = False
 
     def __init__(

@@ -97,7 +97,12 @@ METRICS: Mapping[str, Metric] = _by_name(
     Metric(
         "runs_recovered_total",
         "counter",
-        "Stored runs without a complete result that were begun to be read again.",
+        "Runs whose complete result came from the backfill, not from a live source.",
+    ),
+    Metric(
+        "runs_incomplete",
+        "gauge",
+        "Runs heard of that have no complete result, or not yet.",
     ),
     Metric(
         "runs_forgotten_total",
@@ -107,7 +112,7 @@ METRICS: Mapping[str, Metric] = _by_name(
     Metric(
         "sweeps_total",
         "counter",
-        "Sweeps assembled: complete, with rows missing, or without a usable signal.",
+        "Sweeps assembled: complete, with rows or their end missing, or unusable.",
         {"outcome": ("complete", "gapped", "unusable")},
     ),
     Metric(

@@ -51,8 +51,6 @@ def run_documents(uid, plan="xas_step_scan", events=POINTS):
 class Recorded:
     """A source that holds documents; live ones do not end by themselves."""
 
-    comes_again = False
-
     def __init__(self, documents, *, can_wait=True, address="test"):
         self.address = address
         self.can_wait = can_wait
@@ -253,15 +251,6 @@ def test_an_exhausted_file_without_a_stop_has_one_incomplete_result(pipeline_of,
     assert counters.value("runs_forgotten_total") == 0
 
 
-def test_a_run_that_will_be_read_again_is_forgotten_at_the_end(pipeline_of, log):
-    source = Recorded(list(run_documents("open"))[:-1])
-    source.comes_again = True
-    pipeline, counters, _ = pipeline_of(source)
-    assert pipeline.finished.wait(20)
-    assert log.newest == 0
-    assert counters.value("runs_forgotten_total") == 1
-
-
 def test_a_store_that_is_interrupted_leaves_no_half_results(pipeline_of, log):
     source = Recorded(list(run_documents("open"))[:-1])
     received = source.receive
@@ -286,7 +275,7 @@ def test_what_a_stop_leaves_behind_is_counted(pipeline_of, engine, caplog):
     )
     assert begun.wait(5)
     deadline = time.monotonic() + 5
-    while pipeline._batches.qsize() < 3 and time.monotonic() < deadline:
+    while pipeline._estimation.batches.qsize() < 3 and time.monotonic() < deadline:
         time.sleep(0.01)  # one is with the engine; two and the end wait
     pipeline.show_queues()
     assert counters.value("queue_depth", queue="batches") == 3

@@ -1,0 +1,129 @@
+import itertools
+
+import pytest
+
+from xasnn_stream.recovery import missing as module
+from xasnn_stream.recovery.missing import Missing
+
+
+class Clock:
+    def __init__(self):
+        self.now_s = 100.0
+
+    def __call__(self):
+        return self.now_s
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def missing(clock):
+    missing = Missing(clock)
+    missing.scan_begun()
+    return missing
+
+
+def test_a_run_with_an_incomplete_result_is_due_soon_and_until_it_is_complete(
+    missing, clock
+):
+    missing.heard("a")
+    assert missing.busy
+    missing.incomplete("a")
+    assert not missing.busy
+    assert (missing.count, missing.due()) == (1, [])
+    clock.now_s += 1.0
+    assert missing.due() == ["a"]
+    missing.complete("a")
+    assert (missing.count, missing.due()) == (0, [])
+
+
+def test_what_cannot_be_read_yet_is_looked_for_at_growing_distances(missing, clock):
+    missing.incomplete("a")
+    began, seen = clock.now_s, []
+    while clock.now_s < began + 200:
+        clock.now_s += 1.0
+        if missing.due():
+            seen.append(clock.now_s - began)
+            missing.later("a")
+    assert seen == [1, 2, 4, 8, 16, 32, 64, 124, 184]
+
+
+def test_the_stop_of_a_known_run_has_it_looked_for_soon_again(missing, clock):
+    missing.incomplete("a")
+    for _ in range(10):
+        missing.later("a")
+    clock.now_s += 1.0
+    assert missing.due() == []
+    missing.over("a")
+    missing.over("complete one")
+    clock.now_s += 1.0
+    assert missing.due() == ["a"]
+    assert missing.count == 1
+
+
+def test_a_run_that_is_heard_is_left_alone(missing, clock):
+    missing.heard("a")
+    missing.unknown("a")
+    clock.now_s += 10.0
+    assert missing.due() == []
+    assert not missing.may_read("a")
+    missing.unheard("a")
+    assert missing.may_read("a")
+
+
+def test_a_run_being_read_or_given_up_is_not_read_again(missing, clock):
+    for uid, verdict in (("a", missing.reading), ("b", missing.give_up)):
+        missing.incomplete(uid)
+        clock.now_s += 1.0
+        verdict(uid)
+        clock.now_s += 60.0
+        assert not missing.may_read(uid)
+    missing.unknown("b")
+    missing.everything_due()
+    assert missing.due() == ["a"]
+    assert missing.count == 2
+
+
+def test_a_run_is_not_looked_for_for_ever(missing, clock):
+    missing.incomplete("a")
+    clock.now_s += module.GIVE_UP_S + 1
+    assert missing.due() == []
+    assert missing.count == 1
+
+
+def test_the_store_is_looked_at_every_minute_and_soon_when_something_was_lost(
+    missing, clock
+):
+    clock.now_s += 59.0
+    assert not missing.scan_due()
+    clock.now_s += 1.0
+    assert missing.scan_due()
+    missing.scan_begun()
+    missing.look()
+    assert not missing.scan_due()
+    clock.now_s += 1.0
+    assert missing.scan_due()
+
+
+def test_scans_asked_for_all_the_time_come_at_growing_distances(missing, clock):
+    began, seen = clock.now_s, []
+    while clock.now_s < began + 200:
+        missing.look()
+        clock.now_s += 0.5
+        if missing.scan_due():
+            missing.scan_begun()
+            seen.append(clock.now_s - began)
+    steps = [b - a for a, b in itertools.pairwise(seen)]
+    assert steps[:5] == [2, 4, 8, 16, 32]
+    assert steps[5:] == [60, 60]
+
+
+def test_what_is_known_is_bounded(missing, monkeypatch):
+    monkeypatch.setattr(module, "MAX_KNOWN", 3)
+    for uid in "abcd":
+        missing.incomplete(uid)
+    missing.everything_due()
+    assert missing.due() == ["b", "c", "d"]

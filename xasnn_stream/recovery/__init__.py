@@ -1,0 +1,1 @@
+"""Recovery: which runs lack a complete result, and reading them where they are stored."""
