@@ -54,7 +54,7 @@ services:
 
 .venv/.sim: .venv/.created pyproject.toml constraints.txt
 	$(PIP) $(TORCH)
-	$(PIP) --editable '.[sim,train]'
+	$(PIP) --editable '.[files,sim,train]'
 	touch $@
 
 .venv/.test: .venv/.sim

@@ -52,7 +52,7 @@ def _caution(evidence: Evidence) -> Iterator[Reason]:
         yield Reason("incomplete", text)
     if evidence.foil is None:
         text = "no foil of this beamtime: a computed one was subtracted; "
-        yield Reason("no_foil", text + "name one with --reference")
+        yield Reason("no_foil", text + "name one with --reference (analyze: --foil)")
     shift = _far(evidence)
     if shift is not None and not evidence.calibrated_axis:
         text = f"the foil's edge is {-shift:+.1f} eV away, as of another beamtime; "

@@ -1,0 +1,1 @@
+"""Measured files to estimates, through the daemon's engine."""

@@ -1,0 +1,195 @@
+"""Measured files in, estimates out: one result per scan, one sentence per failure."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from xasnn_stream.analysis.absorption import choose_mode, rough_mu
+from xasnn_stream.analysis.settings import SHORT_NOTE, reaches_far, settings_for
+from xasnn_stream.analysis.shipped_models import (
+    ModelEntry,
+    model_for,
+    named_model,
+    shipped_models,
+)
+from xasnn_stream.analysis.sweep import Origin, origin_of, sweep_of
+from xasnn_stream.analysis.which_edge import edge_of, told_edge
+from xasnn_stream.engine.foil import Foil, read_foil
+from xasnn_stream.engine.settings import EngineSettings
+from xasnn_stream.errors import FileError, UsageError
+from xasnn_stream.estimate import Estimate
+from xasnn_stream.files.read import read_content, read_scans
+from xasnn_stream.files.scan import Scan
+from xasnn_stream.spectrum import FloatArray, Spectrum
+
+if TYPE_CHECKING:
+    from xasnn_stream.engine.resident import Engine
+
+_BATCH = 64
+"""Scans of one file that are estimated together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to analyze, and what the caller knows better than the files.
+
+    `foil` is a file, with `#column` or `#scan` where needed; `columns` maps energy and
+    channels to columns.
+    """
+
+    files: tuple[Path, ...]
+    foil: str | None = None
+    model: str | None = None
+    element: str | None = None
+    edge: str | None = None
+    mode: str | None = None
+    columns: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Result:
+    """The estimate of one scan; `notes` are sentences about what was assumed.
+
+    `energy_ev` and `mu` are the scan's as measured, `(points,)`; `settings` how it was
+    normalized.
+    """
+
+    file: Path
+    scan: str
+    estimate: Estimate
+    notes: tuple[str, ...]
+    energy_ev: FloatArray
+    mu: FloatArray
+    model: ModelEntry
+    settings: EngineSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why scans of a file have no estimate, in one sentence."""
+
+    file: Path
+    text: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Task:
+    """A scan that a model can read."""
+
+    scan: Scan
+    spectrum: Spectrum
+    model: ModelEntry
+    settings: EngineSettings
+    notes: tuple[str, ...]
+
+
+_Key = tuple[Path, str]
+"""A model's folder and the hash of the settings: what an engine is made of."""
+
+
+def analyze(request: Request) -> Iterator[Result | Failure]:
+    """Yield a result or a failure for every scan of every file, in order.
+
+    Torch is loaded when the first scan is ready for it, so that mistakes are told soon.
+
+    Raises
+    ------
+    FoilError, ModelError, UsageError
+        If the foil, the model or the edge that was named cannot be used at all.
+    """
+    told = told_edge(request.element, request.edge)
+    given = named_model(request.model) if request.model else None
+    foil = read_foil(request.foil) if request.foil else None
+    engines = dict[_Key, "Engine"]()
+    for file in request.files:
+        try:
+            tasks, failures = _tasks(request, file, told, given, foil)
+        except FileError as error:
+            yield Failure(file, str(error))
+            continue
+        for task, estimate in _estimated(tasks, foil, engines):
+            yield _result(file, task, estimate)
+        for text, count in failures.items():
+            scans = f" ({count} scans)" if count > 1 else ""
+            yield Failure(file, f"{file}: {text}{scans}")
+
+
+def _tasks(
+    request: Request,
+    file: Path,
+    told: tuple[str | None, str | None],
+    given: ModelEntry | None,
+    foil: Foil | None,
+) -> tuple[list[_Task], dict[str, int]]:
+    """Return what can be estimated, and the sentences for the rest with their count."""
+    content = read_content(file)
+    origin = origin_of(file, content)
+    tasks: list[_Task] = []
+    failures: dict[str, int] = {}
+    for index, scan in enumerate(read_scans(file, request.columns, content)):
+        try:
+            tasks.append(_task(request, scan, index, origin, told, given, foil))
+        except UsageError as error:
+            failures[str(error)] = failures.get(str(error), 0) + 1
+    return tasks, failures
+
+
+def _task(
+    request: Request,
+    scan: Scan,
+    index: int,
+    origin: Origin,
+    told: tuple[str | None, str | None],
+    given: ModelEntry | None,
+    foil: Foil | None,
+) -> _Task:
+    mode, mode_note = (request.mode, "") if request.mode else choose_mode(scan)
+    edge = edge_of(scan, mode, told, [given] if given else shipped_models())
+    model = given or model_for(edge.element, edge.edge)
+    spectrum = sweep_of(scan, index, origin, mode, edge)
+    curves = [scan.energy_ev] if foil is None else [scan.energy_ev, foil.energy_ev]
+    far = all(reaches_far(energy, model.element, model.edge) for energy in curves)
+    notes = (*scan.notes, edge.note, mode_note, "" if far else SHORT_NOTE)
+    kept = tuple(note for note in notes if note)
+    return _Task(scan, spectrum, model, settings_for(mode, far), kept)
+
+
+def _estimated(
+    tasks: Sequence[_Task],
+    foil: Foil | None,
+    engines: dict[_Key, "Engine"],
+) -> Iterator[tuple[_Task, Estimate]]:
+    """Yield estimates in the order of the tasks, batch by batch."""
+    for start in range(0, len(tasks), _BATCH):
+        batch = tasks[start : start + _BATCH]
+        groups = dict[_Key, list[int]]()
+        for k, task in enumerate(batch):
+            key = (task.model.folder, task.settings.profile_sha256)
+            groups.setdefault(key, []).append(k)
+        estimates = dict[int, Estimate]()
+        for key, chosen in groups.items():
+            if key not in engines:
+                engines[key] = _engine(batch[chosen[0]], foil)
+            found = engines[key].estimate([batch[k].spectrum for k in chosen])
+            estimates |= dict(zip(chosen, found, strict=True))
+        yield from ((task, estimates[k]) for k, task in enumerate(batch))
+
+
+def _engine(task: _Task, foil: Foil | None) -> "Engine":
+    from xasnn_stream.engine.resident import Engine
+
+    return Engine.load(task.model.folder, task.settings, foil)
+
+
+def _result(file: Path, task: _Task, estimate: Estimate) -> Result:
+    return Result(
+        file=file,
+        scan=task.scan.name,
+        estimate=estimate,
+        notes=task.notes,
+        energy_ev=task.scan.energy_ev,
+        mu=rough_mu(task.scan, task.settings.mode),
+        model=task.model,
+        settings=task.settings,
+    )

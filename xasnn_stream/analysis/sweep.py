@@ -1,0 +1,79 @@
+"""A file's scan as the sweep the engine takes."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from xasnn_stream.analysis.which_edge import Edge
+from xasnn_stream.files.scan import Scan
+from xasnn_stream.spectrum import Accounting, FloatArray, Run, Spectrum
+
+PROFILE = "analyze"
+
+_ROLES = {
+    "transmission": (("i0", "it"), ("ir",)),
+    "fluorescence": (("i0", "if"), ()),
+}
+"""Counts by mode: needed, and taken along."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """A file: its path, the hash of its content, its time (epoch seconds)."""
+
+    path: Path
+    sha256: str
+    modified: float
+
+
+def origin_of(path: Path, content: bytes) -> Origin:
+    """Return where scans come from."""
+    return Origin(path, hashlib.sha256(content).hexdigest(), path.stat().st_mtime)
+
+
+def sweep_of(scan: Scan, index: int, origin: Origin, mode: str, edge: Edge) -> Spectrum:
+    """Return a scan as a sweep; rows without a number in a channel are left out.
+
+    The run's uid is of the file's content and the scan's name, so that the same file
+    gives the same ids. Rows left out make the sweep incomplete.
+    """
+    channels = _channels(scan, mode)
+    good = np.all([np.isfinite(values) for values in channels.values()], axis=0)
+    lost = scan.left_out + int(np.count_nonzero(~good))
+    energy = scan.energy_ev[good]
+    uid = hashlib.sha256(f"{origin.sha256} {scan.name}".encode()).hexdigest()[:32]
+    start = scan.facts.start or origin.modified
+    kelvin = scan.facts.temperature_k
+    return Spectrum(
+        run=Run(
+            uid=uid,
+            scan_id=int(scan.name) if scan.name.isdecimal() else None,
+            sweep=index,
+            direction="down" if len(energy) and energy[-1] < energy[0] else "up",
+            progress=1.0,
+            final=True,
+            complete=lost == 0,
+            source=str(origin.path),
+        ),
+        profile=PROFILE,
+        sample=scan.facts.sample or origin.path.name.split(".")[0],
+        element=edge.element,
+        edge=edge.edge,
+        time=(start, start),
+        energy_ev=energy,
+        channels={role: values[good] for role, values in channels.items()},
+        conditions={} if kelvin is None else {"temperature_k": kelvin},
+        accounting=Accounting(n_missed=lost),
+    )
+
+
+def _channels(scan: Scan, mode: str) -> dict[str, FloatArray]:
+    """Return the counts of a mode if they are there, else absorption as given."""
+    needed, extra = _ROLES[mode]
+    if set(needed) <= set(scan.channels):
+        roles = (*needed, *extra)
+    else:
+        roles = ("mu", "mu_reference")
+    return {role: scan.channels[role] for role in roles if role in scan.channels}

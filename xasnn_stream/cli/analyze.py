@@ -1,0 +1,147 @@
+"""`xasnn-stream analyze`: measured files to estimates."""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from xasnn_stream.analysis.analyze import Result
+
+_FILE_WIDTH, _SCAN_WIDTH, _CELL_WIDTH = 28, 18, 22
+_ROLES = ("energy", "i0", "it", "if", "ir", "mu", "mu_ref")
+
+
+def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command to the command line."""
+    parser = subparsers.add_parser(
+        "analyze",
+        help="measured files to estimates",
+        description="Estimates from measured files: XDI, column text, CSV, SPEC, Athena "
+        ".prj, HDF5/NeXus, numpy; gzipped or not. Exit code 2 if any scan has none.",
+    )
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    parser.add_argument(
+        "--foil",
+        metavar="FILE",
+        help="reference foil of the same beamtime, any format; FILE#column or FILE#scan "
+        "picks one. Without it a scan's own reference channel serves, else a computed "
+        "foil",
+    )
+    parser.add_argument(
+        "--model", metavar="NAME", help="a shipped model or a folder (default: by edge)"
+    )
+    parser.add_argument("--element", metavar="E", help="if the file does not say: Pt")
+    parser.add_argument("--edge", metavar="X", help="if the file does not say: L3")
+    parser.add_argument(
+        "--mode",
+        choices=("transmission", "fluorescence"),
+        help="if the file has both signals (default: where the edge is clearer)",
+    )
+    parser.add_argument(
+        "--columns",
+        type=_columns,
+        metavar="ROLE=COLUMN,…",
+        help="which column is which, by name or number, summed with +: "
+        "energy=1,i0=2,it=3 or energy=1,i0=2,if=5+6+7+8; roles: " + ", ".join(_ROLES),
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="one estimate per line (xasnn.estimate/1)"
+    )
+    parser.add_argument(
+        "--plot",
+        type=Path,
+        metavar="OUT.png",
+        help="a figure per scan: OUT.png, OUT-2.png, …",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print an estimate per scan; what has none is told on standard error."""
+    from xasnn_stream.analysis.analyze import Request, Result, analyze
+    from xasnn_stream.errors import WRONG_USAGE
+
+    if arguments.plot:
+        from xasnn_stream.analysis.figure import check_target
+
+        check_target(arguments.plot)
+    request = Request(
+        files=tuple(arguments.files),
+        foil=arguments.foil,
+        model=arguments.model,
+        element=arguments.element,
+        edge=arguments.edge,
+        mode=arguments.mode,
+        columns=arguments.columns,
+    )
+    failed, drawn, head = False, 0, ""
+    for found in analyze(request):
+        if not isinstance(found, Result):
+            print(f"xasnn-stream: {found.text}", file=sys.stderr, flush=True)
+            failed = True
+            continue
+        if arguments.json:
+            print(json.dumps(found.estimate.document(), allow_nan=False), flush=True)
+        else:
+            lines, head = _lines(found, head)
+            print("\n".join(lines), flush=True)
+        if arguments.plot:
+            drawn += 1
+            _draw(found, arguments.plot, drawn)
+    return WRONG_USAGE if failed else 0
+
+
+def _draw(result: "Result", path: Path, number: int) -> None:
+    from xasnn_stream.analysis.figure import draw
+
+    suffix = "" if number == 1 else f"-{number}"
+    draw(result, path.with_stem(path.stem + suffix))
+
+
+def _lines(result: "Result", previous: str) -> tuple[list[str], str]:
+    """Return the lines of a result, below a head where the columns are new."""
+    from xasnn_stream.analysis.wording import heading, with_interval
+
+    estimate = result.estimate
+    lines: list[str] = []
+    head = previous
+    if estimate.descriptors or not previous:
+        names = [heading(*item) for item in estimate.descriptors.items()]
+        head = _row("file", "scan", "verdict", names)
+    if head != previous:
+        lines.append(head)
+    cells = map(with_interval, estimate.descriptors.values())
+    lines.append(_row(result.file.name, result.scan or "-", estimate.verdict, cells))
+    about = f"{estimate.element} {estimate.edge}, model {estimate.provenance.model}"
+    if estimate.descriptors:
+        about += f", foil: {estimate.provenance.reference or 'computed'}"
+    sentences = [reason.text for reason in estimate.reasons] + list(result.notes)
+    return lines + [f"    {text}" for text in (about, *sentences)], head
+
+
+def _row(file: str, scan: str, verdict: str, cells: Iterable[str]) -> str:
+    row = f"{_cut(file, _FILE_WIDTH)}  {_cut(scan, _SCAN_WIDTH)}  {verdict:<8}  "
+    return (row + " ".join(f"{cell:<{_CELL_WIDTH}}" for cell in cells)).rstrip()
+
+
+def _cut(text: str, width: int) -> str:
+    short = text if len(text) <= width else text[: width - 1] + "…"
+    return f"{short:<{width}}"
+
+
+def _columns(text: str) -> dict[str, str]:
+    pairs = [part.partition("=") for part in text.split(",")]
+    chosen = {role.strip().lower(): column.strip() for role, _, column in pairs}
+    wrong = [
+        role for role, column in chosen.items() if role not in _ROLES or not column
+    ]
+    if wrong:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not ROLE=COLUMN,… with roles {', '.join(_ROLES)}"
+        )
+    if "mu_ref" in chosen:
+        chosen["mu_reference"] = chosen.pop("mu_ref")
+    return chosen
