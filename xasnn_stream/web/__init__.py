@@ -1,1 +1,1 @@
-"""Read-only HTTP: health, metrics and the result log."""
+"""Read-only HTTP: the live page, its events, health, metrics and the result log."""

@@ -1,43 +1,45 @@
 """The read-only HTTP interface, over the result log and snapshots."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders, QueryParams
+from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from xasnn_stream.results import ResultLog
-from xasnn_stream.telemetry.counters import Counters
+from xasnn_stream.web.events import result
 from xasnn_stream.web.metrics import exposition
-from xasnn_stream.web.page import render
+from xasnn_stream.web.stream import MAX_CLIENTS, Resume, Streams
+from xasnn_stream.web.views import Views, snapshot
 
-ON_PAGE = 50
+STATIC = Path(__file__).parent / "static"
 SEQ_DIGITS = 18
 """Any number of so many digits is one SQLite can compare with."""
 HISTORY = 500
 """Most results of one answer; the next begins after its last `seq`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Views:
-    """What the interface shows; the callables answer at once, from any thread.
-
-    `waits_for` says why the daemon is not ready (nothing when it is), `status` is a
-    JSON object, `refresh` brings gauges up to date before they are read.
-    """
-
-    log: ResultLog
-    counters: Counters
-    waits_for: Callable[[], list[str]]
-    status: Callable[[], dict[str, Any]]
-    refresh: Callable[[], None]
+HEADERS = {
+    # Nothing is loaded from elsewhere and no text of a document becomes a script.
+    "content-security-policy": "default-src 'self'; base-uri 'none'; form-action 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+}
 
 
 def build_app(views: Views) -> Starlette:
-    """Return the application; every answer is read-only."""
+    """Return the application; every answer is read-only.
+
+    Its `state.streams` must be closed before the server waits for its last answers.
+    """
+    streams = Streams(views)
+
+    async def page(request: Request) -> Response:
+        return FileResponse(
+            STATIC / "index.html", headers={"cache-control": "no-cache"}
+        )
 
     async def healthz(request: Request) -> Response:
         return PlainTextResponse("ok\n")
@@ -54,22 +56,19 @@ def build_app(views: Views) -> Starlette:
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     async def status(request: Request) -> Response:
-        return JSONResponse(views.status())
+        return JSONResponse(snapshot(views))
 
     async def history(request: Request) -> Response:
-        since = request.query_params.get("since", "0")
-        if not since.isdecimal() or len(since) > SEQ_DIGITS:
-            return JSONResponse(
-                {"error": "since is the seq of the last result you have"}, 400
-            )
-        rows = views.log.read(int(since), HISTORY)
-        results = [row.header() for row in rows]
-        return JSONResponse({"newest": views.log.newest, "results": results})
+        return _history(views, request.query_params)
 
-    async def page(request: Request) -> Response:
-        return HTMLResponse(render(views.log.latest(ON_PAGE), views.waits_for()))
+    async def stream(request: Request) -> Response:
+        # A browser that comes back by itself says where it was in the header only.
+        since = request.headers.get("last-event-id") or request.query_params.get(
+            "since"
+        )
+        return _stream(streams, since, request.query_params.get("id"))
 
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/", page),
             Route("/healthz", healthz),
@@ -77,5 +76,66 @@ def build_app(views: Views) -> Starlette:
             Route("/metrics", metrics),
             Route("/api/status", status),
             Route("/api/history", history),
-        ]
+            Route("/api/stream", stream),
+            Mount("/static", _Static(directory=STATIC)),
+        ],
+        middleware=[Middleware(_WithHeaders)],
     )
+    app.state.streams = streams
+    return app
+
+
+def _history(views: Views, query: QueryParams) -> Response:
+    since, limit = (
+        _number(query.get("since", "0")),
+        _number(query.get("limit", str(HISTORY))),
+    )
+    if since is None:
+        return _refused("since is the seq of the last result you have")
+    if limit is None:
+        return _refused(f"limit is how many results you want, up to {HISTORY}")
+    rows = views.log.read(since, min(limit, HISTORY))
+    arrays = query.get("arrays", "0") not in ("", "0")
+    results = [result(row, arrays=arrays) for row in rows]
+    return JSONResponse({"newest": views.log.newest, "results": results})
+
+
+def _stream(streams: Streams, since: str | None, known: str | None) -> Response:
+    seq = None if since is None else _number(since)
+    if since is not None and seq is None:
+        return _refused("since is the seq of the last result you have")
+    if streams.full:
+        text = f"{MAX_CLIENTS} pages are open already; close one, or read /api/history"
+        return PlainTextResponse(text + "\n", status_code=503)
+    return streams.response(Resume(seq, known))
+
+
+class _Static(StaticFiles):
+    """Files a browser asks for again, so that a new version is never mixed with one."""
+
+    def file_response(self, *args: object, **kwargs: object) -> Response:
+        response = super().file_response(*args, **kwargs)  # type: ignore
+        response.headers["cache-control"] = "no-cache"
+        return response
+
+
+class _WithHeaders:
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(HEADERS)
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+
+def _number(text: str) -> int | None:
+    plain = text.isascii() and text.isdecimal() and len(text) <= SEQ_DIGITS
+    return int(text) if plain else None
+
+
+def _refused(sentence: str) -> JSONResponse:
+    return JSONResponse({"error": sentence}, 400)

@@ -33,13 +33,15 @@ class WebServer:
             lifespan="off",
             timeout_graceful_shutdown=CLOSE_S,
         )
+        self._app = app
         self._server = uvicorn.Server(config)
         self._listener = listener
         serve = partial(self._server.run, sockets=[listener])
         self._thread = start_thread("http", serve, failed)
 
     def stop(self, timeout_s: float) -> bool:
-        """Finish what is being answered and free the address."""
+        """End the open streams, finish what is being answered and free the address."""
+        self._app.state.streams.close()
         self._server.should_exit = True
         ended = join_thread(self._thread, timeout_s)
         self._listener.close()

@@ -6,53 +6,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from xasnn_stream.errors import UsageError
-from xasnn_stream.results import ResultLog
-from xasnn_stream.telemetry.counters import METRICS, Counters
-from xasnn_stream.web.app import Views, build_app
+from xasnn_stream.telemetry.counters import METRICS
+from xasnn_stream.web.app import build_app
 from xasnn_stream.web.server import WebServer
-
-
-class Daemon:
-    """What the interface sees of a daemon."""
-
-    def __init__(self, log):
-        self.log = log
-        self.counters = Counters()
-        self.reasons = []
-        self.deaths = []
-        self.refreshed = 0
-        views = Views(
-            log,
-            self.counters,
-            lambda: self.reasons,
-            lambda: {"version": "x"},
-            self.tick,
-        )
-        self.server = WebServer(
-            build_app(views), "127.0.0.1:0", lambda *death: self.deaths.append(death)
-        )
-
-    def tick(self):
-        self.refreshed += 1
-
-    def get(self, path):
-        try:
-            url = self.server.url + path
-            with urllib.request.urlopen(url, timeout=5) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, error.read().decode()
-
-
-@pytest.fixture
-def daemon(tmp_path):
-    log = ResultLog(tmp_path / "results.sqlite")
-    daemon = Daemon(log)
-    yield daemon
-    assert daemon.server.stop(10)
-    log.close()
-    assert not daemon.deaths
 
 
 def test_ready_is_503_with_every_reason_until_there_is_none(daemon):
@@ -82,6 +38,22 @@ def test_a_since_that_is_no_seq_is_refused(daemon, since):
     assert "seq" in json.loads(text)["error"]
 
 
+def test_history_sends_as_many_as_asked_for_and_arrays_when_asked(
+    daemon, make_estimate
+):
+    daemon.log.append([make_estimate(u) for u in "abc"], [0.1] * 3, "cpu")
+    bare, drawn = (
+        json.loads(daemon.get(f"/api/history?since=1&limit=1{more}")[1])["results"]
+        for more in ("", "&arrays=1")
+    )
+    assert [row["seq"] for row in bare] == [row["seq"] for row in drawn] == [2]
+    assert "arrays" not in bare[0]
+    assert len(drawn[0]["arrays"]["grid_energy"]) == 301
+    code, text = daemon.get("/api/history?limit=many")
+    assert code == 400
+    assert "limit" in json.loads(text)["error"]
+
+
 def test_metrics_are_in_prometheus_form_with_right_types(daemon):
     daemon.counters.add("estimates_total", 3, verdict="ok")
     daemon.counters.set("queue_depth", 7, queue="documents")
@@ -107,23 +79,19 @@ def test_metrics_are_in_prometheus_form_with_right_types(daemon):
     assert samples["xasnn_result_latency_seconds_count",] == 3
 
 
-def test_the_page_shows_values_and_escapes_what_others_wrote(daemon, make_estimate):
-    hostile = make_estimate("a", sample="<script>alert(1)</script>")
-    daemon.log.append([hostile, make_estimate("b", rejected=True)], [0.1] * 2, "cpu")
-    code, page = daemon.get("/")
+def test_status_is_json_with_what_is_counted(daemon):
+    daemon.counters.add("estimates_total", 3, verdict="caution")
+    code, text = daemon.get("/api/status")
+    status = json.loads(text)
     assert code == 200
-    assert "9.1 (8.3–9.8)" in page
-    assert "rejected: I0 is zero everywhere" in page
-    assert "<script" not in page
-    assert "&lt;script&gt;" in page
-
-
-def test_status_is_json(daemon):
-    assert json.loads(daemon.get("/api/status")[1]) == {"version": "x"}
+    assert daemon.refreshed == 1
+    assert status["version"] == "x"
+    assert status["last_document"] is None
+    assert status["verdicts"] == {"ok": 0, "caution": 3, "outside": 0, "rejected": 0}
 
 
 def test_nothing_can_be_changed_over_http(daemon):
-    for path in ("/", "/api/status", "/api/history", "/metrics"):
+    for path in ("/", "/api/status", "/api/history", "/api/stream", "/metrics"):
         url = daemon.server.url + path
         request = urllib.request.Request(url, b"{}", method="POST")
         with pytest.raises(urllib.error.HTTPError) as refused:

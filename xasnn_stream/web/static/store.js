@@ -1,0 +1,118 @@
+// What the page knows: results by seq, what is being measured, how things are. All bounded.
+
+const MAX_RESULTS = 1000;
+const MAX_PARTIALS = 64;
+const WITH_ARRAYS = 64;
+
+const sweepOf = ({ estimate }) =>
+  JSON.stringify([estimate.provenance.profile, estimate.run.uid, estimate.run.sweep]);
+
+export class Store {
+  constructor() {
+    this.status = null;
+    this.clockAhead = 0; // The daemon's clock minus this one's, s.
+    this.chosen = null; // The seq of the result that was picked; null follows what is live.
+    this.profile = ""; // Only results of this profile are shown; all when empty.
+    this.clear();
+  }
+
+  clear() {
+    this.results = [];
+    this.partials = new Map();
+    this.newest = null;
+    this.finals = new Map();
+    this.chosen = null;
+    this.version = (this.version ?? 0) + 1; // Rises with every change of `results`.
+  }
+
+  addResult(delivery) {
+    if (this.newest && delivery.seq <= this.newest.seq) return;
+    const sweep = sweepOf(delivery);
+    const before = this.finals.get(sweep);
+    // The complete estimate of a recovered sweep voids the one with gaps.
+    if (before && !before.estimate.run.complete && delivery.estimate.run.complete) before.void = true;
+    this.finals.set(sweep, delivery);
+    this.partials.delete(sweep);
+    this.results.push(delivery);
+    this.newest = delivery;
+    this.version += 1;
+    if (this.results.length > MAX_RESULTS) this.forget(this.results.shift());
+    const old = this.results[this.results.length - 1 - WITH_ARRAYS];
+    if (old && old.seq !== this.chosen) delete old.arrays;
+  }
+
+  forget(delivery) {
+    const sweep = sweepOf(delivery);
+    if (this.finals.get(sweep) === delivery) this.finals.delete(sweep);
+    if (this.chosen === delivery.seq) this.chosen = null;
+  }
+
+  addPartial(delivery) {
+    const sweep = sweepOf(delivery);
+    if (this.finals.has(sweep)) return; // Overtaken by its own final estimate.
+    this.partials.set(sweep, delivery);
+    if (this.partials.size > MAX_PARTIALS) this.partials.delete(this.partials.keys().next().value);
+  }
+
+  setStatus(status) {
+    this.status = status;
+    this.clockAhead = status.now - Date.now() / 1000;
+  }
+
+  now() {
+    return Date.now() / 1000 + this.clockAhead;
+  }
+
+  wanted(delivery) {
+    return !this.profile || delivery.estimate.provenance.profile === this.profile;
+  }
+
+  shownResults() {
+    return this.profile ? this.results.filter((one) => this.wanted(one)) : this.results;
+  }
+
+  profiles() {
+    const names = new Set(Object.keys(this.status?.profiles ?? {}));
+    for (const { estimate } of this.results) names.add(estimate.provenance.profile);
+    return [...names].sort();
+  }
+
+  latest() {
+    return this.results.findLast((one) => this.wanted(one)) ?? null;
+  }
+
+  // The sweep being measured; one is kept until it ends, so that two do not alternate.
+  measured() {
+    const current = this.partials.get(this.watched);
+    if (current && this.wanted(current)) return current;
+    const found = [...this.partials.entries()].findLast(([, one]) => this.wanted(one));
+    this.watched = found?.[0];
+    return found?.[1] ?? null;
+  }
+
+  chosenResult() {
+    return this.chosen === null ? null : this.results.find((one) => one.seq === this.chosen) ?? null;
+  }
+
+  // What the spectrum shows: what was picked, else what is measured, else the latest.
+  shown() {
+    return this.chosenResult() ?? this.measured() ?? this.latest();
+  }
+
+  step(by) {
+    const shown = this.shownResults();
+    const at = this.chosen === null ? shown.length - (this.measured() ? 0 : 1)
+      : shown.findIndex((one) => one.seq === this.chosen);
+    const next = at + by;
+    if (next < 0) return;
+    this.chosen = next >= shown.length ? null : shown[next].seq;
+  }
+
+  descriptors() {
+    const units = new Map();
+    for (const { estimate } of this.shownResults())
+      for (const [name, { unit }] of Object.entries(estimate.descriptors))
+        if (!units.has(name)) units.set(name, unit ?? "");
+    return units;
+  }
+}

@@ -1,0 +1,182 @@
+// Descriptors over time: one plot each, points with their intervals; a click picks a result.
+
+import { axis, colour, fill, uPlot, upright } from "./plot.js";
+import * as words from "./words.js";
+
+const MAX_PLOTS = 12;
+const MAX_POINTS = 500;
+const MANY = 150; // More points than this are drawn small, as squares: discs take long.
+const AROUND_ONE_S = 30;
+const EDGE = 5; // What lies beyond a plot is drawn at its edge, so many pixels inside.
+const place = document.getElementById("trends");
+let plots = new Map();
+let rows = []; // What all plots show, by time of measurement.
+let drawn = {};
+let chosen = null;
+
+export function draw(store, pick) {
+  const shown = store.shown();
+  const seq = shown?.seq ?? null;
+  const key = `${store.version} ${store.profile}`;
+  if (drawn.key === key && chosen === seq) return;
+  chosen = seq;
+  if (drawn.key !== key) {
+    rows = store.shownResults().filter((one) => !one.void).slice(-MAX_POINTS);
+    rows.sort((a, b) => timeOf(a) - timeOf(b));
+    build(store.descriptors(), pick);
+    for (const [name, { plot, heading }] of plots) {
+      plot.setData([rows.map(timeOf), rows.map((row) => numberOf(row, name))]);
+      caption(heading, name, rows.findLast((row) => row.estimate.descriptors[name]));
+    }
+  } else for (const { plot } of plots.values()) plot.redraw(false);
+  drawn = { key };
+}
+
+export function restyle() {
+  for (const { plot } of plots.values()) plot.redraw(false);
+}
+
+const timeOf = ({ estimate, published }) => estimate.time.end ?? estimate.time.start ?? published;
+
+function numberOf({ estimate }, name) {
+  const value = estimate.descriptors[name]?.value;
+  return words.finite(value) ? value : null;
+}
+
+function build(units, pick) {
+  const names = [...units.keys()].slice(0, MAX_PLOTS);
+  if (names.join("\n") === [...plots.keys()].join("\n")) return;
+  for (const { plot } of plots.values()) plot.destroy();
+  plots = new Map();
+  place.replaceChildren();
+  for (const [k, name] of names.entries()) {
+    const heading = words.element("p", "trend-value");
+    const head = words.element("header", "", words.element("h3", "", words.title(name, units.get(name))), heading);
+    const spot = words.element("div", "plot");
+    const last = k === names.length - 1; // It has the axis for all.
+    place.append(words.element("figure", last ? "trend last" : "trend", head, spot));
+    plots.set(name, { heading, plot: trend(spot, name, last, heading, pick) });
+  }
+  if (units.size > MAX_PLOTS)
+    place.append(words.element("p", "empty", `${units.size - MAX_PLOTS} more are in the table only.`));
+}
+
+function caption(heading, name, row) {
+  const descriptor = row?.estimate.descriptors[name];
+  words.say(heading, descriptor ? `${words.value(name, descriptor)} · scan ${words.scan(row.estimate.run)}` : "–");
+}
+
+function trend(spot, name, last, heading, pick) {
+  const bare = { values: (u, ticks) => ticks.map(() => ""), size: 6 };
+  const times = { size: 24, space: 70, values: (u, ticks, k, space, step) => ticks.map((t) => words.moment(t, step)) };
+  const plot = fill(spot, {
+    cursor: { sync: { key: "time", setSeries: false }, y: false, drag: { x: false, y: false }, points: { show: false } },
+    scales: { x: { time: true, range: timeRange }, y: { range: () => valueRange(name) } },
+    axes: [axis(last ? times : bare), upright({ space: 22, values: (u, ticks) => ticks.map((t) => number(ticks, t)) })],
+    padding: [6, 8, last ? 0 : 2, 0],
+    series: [{}, { paths: () => null, points: { show: false } }],
+    hooks: {
+      draw: [(u) => drawMarks(u, name)],
+      setCursor: [(u) => caption(heading, name, rows[u.cursor.idx] ?? rows.findLast((row) => row.estimate.descriptors[name]))],
+    },
+  }, [[], []]);
+  plot.over.addEventListener("click", () => {
+    const row = rows[plot.cursor.idx];
+    if (row) pick(row.seq);
+  });
+  return plot;
+}
+
+function number(ticks, value) {
+  const step = ticks.length > 1 ? ticks[1] - ticks[0] : 1;
+  return value.toFixed(Math.min(6, Math.max(0, -Math.floor(Math.log10(step) + 1e-9))));
+}
+
+function timeRange(u, low, high) {
+  if (!words.finite(low)) return [0, 1];
+  const margin = low === high ? AROUND_ONE_S : 0.02 * (high - low);
+  return [low - margin, high + margin];
+}
+
+// Room for every interval that may be believed; what is outside does not set the scale.
+function valueRange(name) {
+  let low = Infinity;
+  let high = -Infinity;
+  const believed = rows.filter(({ estimate }) => ["ok", "caution"].includes(estimate.verdict));
+  for (const row of believed.length ? believed : rows) {
+    const value = numberOf(row, name);
+    if (value === null) continue;
+    const [from, to] = boundsOf(row, name) ?? [value, value];
+    low = Math.min(low, from);
+    high = Math.max(high, to);
+  }
+  if (low > high) return [0, 1];
+  const margin = 0.08 * (high - low) || 0.05 * Math.abs(high) || 1;
+  return [low - margin, high + margin];
+}
+
+function boundsOf({ estimate }, name) {
+  const ends = estimate.descriptors[name]?.interval;
+  return Array.isArray(ends) && ends.every(words.finite) ? ends : null;
+}
+
+function drawMarks(u, name) {
+  const { ctx, bbox } = u;
+  const { pxRatio } = uPlot;
+  const radius = pxRatio * (rows.length > MANY ? 2 : 3);
+  ctx.save();
+  ctx.beginPath();
+  ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
+  ctx.clip();
+  const edge = EDGE * pxRatio;
+  const height = (value) =>
+    Math.min(bbox.top + bbox.height - edge, Math.max(bbox.top + edge, u.valToPos(value, "y", true)));
+  for (const row of rows) {
+    const x = u.valToPos(timeOf(row), "x", true);
+    const value = numberOf(row, name);
+    const { verdict } = row.estimate;
+    ctx.fillStyle = ctx.strokeStyle = colour(value === null ? "rejected" : verdict);
+    ctx.lineWidth = 1.2 * pxRatio;
+    if (value === null) {
+      ctx.fillRect(x - radius / 4, bbox.top + bbox.height - 8 * pxRatio, radius / 2, 8 * pxRatio);
+      continue;
+    }
+    const bounds = boundsOf(row, name);
+    if (bounds) drawInterval(ctx, x, height(bounds[1]), height(bounds[0]), radius / 2, verdict);
+    drawMark(ctx, verdict, x, height(value), row.seq === chosen ? 5 * pxRatio : radius);
+    if (row.seq === chosen) drawRing(ctx, x, height(value), 7 * pxRatio);
+  }
+  ctx.restore();
+}
+
+function drawInterval(ctx, x, top, bottom, width, verdict) {
+  ctx.globalAlpha = verdict === "outside" ? 0.35 : 0.5;
+  ctx.fillRect(x - width / 2, top, width, bottom - top);
+  ctx.globalAlpha = 1;
+}
+
+function drawRing(ctx, x, y, r) {
+  ctx.strokeStyle = colour("ink");
+  ctx.beginPath();
+  ctx.arc(x, y, r, 0, 2 * Math.PI);
+  ctx.stroke();
+}
+
+// Shapes differ as well as colours: disc, triangle, empty diamond.
+function drawMark(ctx, verdict, x, y, r) {
+  if (verdict === "ok" && rows.length > MANY) return ctx.fillRect(x - r, y - r, 2 * r, 2 * r);
+  ctx.beginPath();
+  if (verdict === "caution") {
+    ctx.moveTo(x, y - 1.3 * r);
+    ctx.lineTo(x + 1.2 * r, y + r);
+    ctx.lineTo(x - 1.2 * r, y + r);
+    ctx.fill();
+  } else if (verdict === "outside") {
+    for (const [dx, dy] of [[0, -1.3], [1.3, 0], [0, 1.3], [-1.3, 0]]) ctx.lineTo(x + dx * r, y + dy * r);
+    ctx.closePath();
+    ctx.stroke();
+  } else {
+    ctx.arc(x, y, r, 0, 2 * Math.PI);
+    ctx.fill();
+  }
+}
