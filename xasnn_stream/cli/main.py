@@ -18,6 +18,7 @@ COMMANDS = (
     "demo",
     "run",
     "watch",
+    "record",
     "replay",
     "report",
     "models",

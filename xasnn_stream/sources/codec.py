@@ -8,6 +8,8 @@ Objects are never restored, whatever a publisher sends, not even from pickle.
 
 import json
 import math
+from collections.abc import Collection
+from datetime import date, datetime
 from typing import Any, Literal, cast
 
 import msgspec
@@ -50,7 +52,10 @@ def encode_frame(name: str, doc: dict[str, Any], prefix: bytes = b"") -> bytes:
 
 
 def encode_line(name: str, doc: dict[str, Any]) -> bytes:
-    """Return `["name", {…}]` and a newline; NaN is kept as the literal NaN."""
+    """Return `["name", {…}]` and a newline; NaN is kept as the literal NaN.
+
+    Arrays and sets become lists, dates text; TypeError for what JSON cannot hold.
+    """
     return json.dumps([name, doc], default=_jsonable).encode() + b"\n"
 
 
@@ -198,6 +203,10 @@ def _restore(value: Any) -> Any:
 def _jsonable(value: Any) -> Any:
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
+    if isinstance(value, set | frozenset):
+        return list(cast(Collection[Any], value))
+    if isinstance(value, datetime | date):
+        return value.isoformat()
     raise TypeError(f"a document cannot hold a {type(value).__name__}")
 
 
