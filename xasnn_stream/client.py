@@ -45,11 +45,12 @@ class Result:
     """One result as it came over the feed.
 
     `gap` is True when results of this topic were published but not received since the
-    last one; the rows between are in the daemon's log (`/api/history?since=`).
+    last one; the rows between are in the daemon's log (`/api/history?since=`). A
+    partial estimate is not in the log: its `seq` is None, and it has no gaps.
     """
 
     topic: str
-    seq: int
+    seq: int | None
     prev: int | None
     published: float
     latency_s: float
@@ -162,7 +163,8 @@ class Subscription:
                 f"a message on topic {topic!r} is not a result ({error}); is this the "
                 "feed of xasnn-stream?"
             ) from error
-        self._last[topic] = max(result.seq, last or 0)
+        if result.seq is not None:
+            self._last[topic] = max(result.seq, last or 0)
         return result
 
 
@@ -178,7 +180,8 @@ def subscribe(
     address
         Of the feed, for example `tcp://127.0.0.1:5578`.
     topics
-        Beginnings of topics: `final.` for every profile's final estimates.
+        Beginnings of topics: `final.` for every profile's final estimates, `partial.`
+        for estimates, about every second, of what is still being measured.
     timeout_s
         Iteration ends when no result came for this long; None waits for ever.
 

@@ -201,6 +201,7 @@ class Daemon:
             self.waits_for,
             self.status,
             self._refresh,
+            self._partials,
         )
         server = WebServer(build_app(views), address, self._failed)
         self._stack.callback(server.stop, JOIN_S)
@@ -208,7 +209,9 @@ class Daemon:
 
     def _follow_log(self) -> None:
         models = descriptors_by_model(self._profiles)
-        sinks = open_sinks(self._deployment.feed, self._deployment.results, models)
+        sinks = open_sinks(
+            self._deployment.feed, self._deployment.results, models, self._partials
+        )
         for sink in sinks:
             follower = Follower(sink, self._log, self._counters, self._failed)
             self._followers.append(follower)

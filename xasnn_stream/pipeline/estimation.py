@@ -38,8 +38,8 @@ class Estimator(Protocol):
 class Estimation:
     """The queue of batches, the slot of partial spectra, and what becomes of them.
 
-    Partial spectra are estimated only while no batch waits; newer ones replace those
-    that had no turn. `recovered_from` is the address of the backfill.
+    Partial spectra are estimated only while no batch waits; a newer one replaces that
+    of the same sweep that had no turn. `recovered_from` is the address of the backfill.
     """
 
     def __init__(
@@ -84,10 +84,13 @@ class Estimation:
         put(self.batches, None, self._course)
 
     def show(self, partials: Sequence[Sweep]) -> None:
-        """Have partial spectra estimated, the first ones, when nothing else is to do."""
-        newest = {_key(sweep): sweep for sweep in partials[:PARTIALS_AT_ONCE]}
+        """Have partial spectra, newest first, estimated when nothing else is to do."""
         with self._slot_lock:
-            self._slot = newest
+            for sweep in reversed(partials):
+                self._slot.pop(_key(sweep), None)
+                self._slot[_key(sweep)] = sweep
+            while len(self._slot) > PARTIALS_AT_ONCE:
+                del self._slot[next(iter(self._slot))]
 
     def run(self) -> None:
         """Estimate until the end; the target of the thread that owns the device."""

@@ -1,18 +1,23 @@
 """The feed: results for machines over ZeroMQ, one multipart message each.
 
 Parts: topic `final.<profile>`; a msgpack header, which is the delivery plus `arrays:
-[{name, dtype, shape}]`; one raw buffer per array. Topic `status` is a sign of life,
-sent every few seconds and to every new subscriber, whose subscriptions then stand.
+[{name, dtype, shape}]`; one raw buffer per array. Topic `partial.<profile>` has the same
+parts for what is still being measured, without `seq`, the newest of each sweep. Topic
+`status` is a sign of life, sent every few seconds and to every new subscriber, whose
+subscriptions then stand.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 import numpy as np
 import zmq
+from numpy.typing import NDArray
 
 from xasnn_stream.errors import SinkError, UsageError
+from xasnn_stream.partials import Partials
 from xasnn_stream.results import Delivery
 
 STATUS = b"status"
@@ -29,7 +34,7 @@ LINGER_MS = 1000
 
 
 class FeedSink:
-    """Publishes deliveries on an XPUB socket bound to `address`.
+    """Publishes deliveries, and `partials`, on an XPUB socket bound to `address`.
 
     Raises
     ------
@@ -39,7 +44,9 @@ class FeedSink:
 
     name = "feed"
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, partials: Partials | None = None) -> None:
+        self._partials = partials or Partials()
+        self._shown = 0
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.XPUB)
         # Every subscription is announced, not only the first to a topic.
@@ -67,10 +74,12 @@ class FeedSink:
         for delivery in deliveries:
             self._send(message(delivery))
             self._last_seq = delivery.seq
+        self._send_partials()
 
     def idle(self) -> None:
-        """Answer new subscribers and give a sign of life when it is due."""
+        """Answer new subscribers, send partial estimates and, when due, a sign of life."""
         self._answer_subscriptions()
+        self._send_partials()
         if time.monotonic() >= self._status_due:
             self._send_status()
 
@@ -93,6 +102,13 @@ class FeedSink:
         if asked:
             self._send_status()
 
+    def _send_partials(self) -> None:
+        for partial in self._partials.since(self._shown):
+            estimate = partial.estimate
+            topic = f"partial.{estimate.provenance.profile}"
+            self._send(_message(topic, partial.header(), estimate.arrays))
+            self._shown = partial.version
+
     def _send_status(self) -> None:
         body = {"published": time.time(), "last_seq": self._last_seq}
         self._send([STATUS, msgspec.msgpack.encode(body)])
@@ -107,17 +123,20 @@ class FeedSink:
 
 def message(delivery: Delivery) -> list[bytes]:
     """Return the parts of one delivery on the wire."""
-    arrays = {
-        name: np.ascontiguousarray(array) for name, array in delivery.arrays.items()
-    }
-    header = delivery.header() | {
-        "arrays": [
-            {"name": name, "dtype": array.dtype.str, "shape": array.shape}
-            for name, array in arrays.items()
-        ]
-    }
+    topic = f"final.{delivery.profile}"
+    return _message(topic, delivery.header(), delivery.arrays)
+
+
+def _message(
+    topic: str, header: dict[str, Any], named: Mapping[str, NDArray[Any]]
+) -> list[bytes]:
+    arrays = {name: np.ascontiguousarray(array) for name, array in named.items()}
+    layout = [
+        {"name": name, "dtype": array.dtype.str, "shape": array.shape}
+        for name, array in arrays.items()
+    ]
     return [
-        f"final.{delivery.profile}".encode(),
-        msgspec.msgpack.encode(header),
+        topic.encode(),
+        msgspec.msgpack.encode(header | {"arrays": layout}),
         *(array.tobytes() for array in arrays.values()),
     ]

@@ -4,16 +4,21 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
 from xasnn_stream.errors import UsageError
+from xasnn_stream.partials import Partials
 from xasnn_stream.sinks.follow import Sink
 
 
 def open_sinks(
-    feed: str | None, results: str | None, descriptors: Mapping[str, Sequence[str]]
+    feed: str | None,
+    results: str | None,
+    descriptors: Mapping[str, Sequence[str]],
+    partials: Partials | None = None,
 ) -> list[Sink]:
     """Return the sinks for a feed address and a Tiled URL, each if given.
 
-    `descriptors` names per model what it estimates. UsageError says what is wrong with
-    an address; a Tiled server that is not there yet is waited for.
+    `descriptors` names per model what it estimates; `partials` go to the feed, too.
+    UsageError says what is wrong with an address; a Tiled server that is not there yet
+    is waited for.
     """
     if results is not None:
         url = urlsplit(results.removeprefix("tiled+"))
@@ -26,7 +31,7 @@ def open_sinks(
     if feed is not None:
         from xasnn_stream.sinks.feed import FeedSink
 
-        sinks.append(FeedSink(feed))
+        sinks.append(FeedSink(feed, partials))
     if results is not None:
         from xasnn_stream.sinks.tiled import TiledSink
 

@@ -1,11 +1,14 @@
 import threading
 import time
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import zmq
 
 from xasnn_stream.client import subscribe
 from xasnn_stream.errors import DocumentError, SourceError, UsageError
+from xasnn_stream.partials import Partials
 from xasnn_stream.results import ResultLog
 from xasnn_stream.sinks.feed import FeedSink
 
@@ -71,6 +74,49 @@ def test_a_topic_can_be_one_profile(rows):
     with subscribe(sink.address, topics=["final.other"], timeout_s=0.3) as other:
         sink.deliver(rows)
         assert list(other) == []
+    sink.close()
+
+
+def partial(make_estimate, uid, progress=0.5):
+    estimate = make_estimate(uid)
+    run = replace(estimate.run, final=False, progress=progress)
+    return replace(estimate, id=None, run=run)
+
+
+def test_partial_estimates_come_on_their_own_topic_and_are_no_gaps(rows, make_estimate):
+    partials = Partials()
+    sink = FeedSink("tcp://127.0.0.1:*", partials)
+    topics = ["final.", "partial."]
+    with subscribe(sink.address, topics=topics, timeout_s=0.3) as subscription:
+        sink.deliver(rows[:1])
+        first = partial(make_estimate, "open")
+        partials.publish([first], [0.25], "cpu")
+        sink.idle()
+        sink.idle()
+        partials.publish([partial(make_estimate, "open", 0.75)], [0.5], "cpu")
+        sink.deliver(rows[1:])
+        received = list(subscription)
+    sink.close()
+    seen = [(r.topic, r.seq, r.estimate["run"]["progress"], r.gap) for r in received]
+    assert seen == [
+        ("final.sim-step", 1, 1.0, False),
+        ("partial.sim-step", None, 0.5, False),
+        ("final.sim-step", 2, 1.0, False),
+        ("partial.sim-step", None, 0.75, False),
+    ]
+    assert received[1].estimate["id"] is None
+    assert received[1].latency_s == 0.25
+    sent = received[1].arrays["mu_normalized"]
+    np.testing.assert_array_equal(sent, first.arrays["mu_normalized"])
+
+
+def test_only_who_asks_sees_partial_estimates(rows, make_estimate):
+    partials = Partials()
+    sink = FeedSink("tcp://127.0.0.1:*", partials)
+    with subscribe(sink.address, timeout_s=0.3) as subscription:
+        partials.publish([partial(make_estimate, "open")], [0.0], "cpu")
+        sink.deliver(rows)
+        assert [r.topic for r in subscription] == ["final.sim-step"] * 2
     sink.close()
 
 
