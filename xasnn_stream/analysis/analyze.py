@@ -110,9 +110,8 @@ def analyze(request: Request) -> Iterator[Result | Failure]:
             continue
         for task, estimate in _estimated(tasks, foil, engines):
             yield _result(file, task, estimate)
-        for text, count in failures.items():
-            scans = f" ({count} scans)" if count > 1 else ""
-            yield Failure(file, f"{file}: {text}{scans}")
+        for text, scans in failures.items():
+            yield Failure(file, f"{file}: {text}{_of_scans(scans)}")
 
 
 def _tasks(
@@ -121,18 +120,25 @@ def _tasks(
     told: tuple[str | None, str | None],
     given: ModelEntry | None,
     foil: Foil | None,
-) -> tuple[list[_Task], dict[str, int]]:
-    """Return what can be estimated, and the sentences for the rest with their count."""
+) -> tuple[list[_Task], dict[str, list[str]]]:
+    """Return what can be estimated, and the sentences for the rest with their scans."""
     content = read_content(file)
     origin = origin_of(file, content)
     tasks: list[_Task] = []
-    failures: dict[str, int] = {}
+    failures: dict[str, list[str]] = {}
     for index, scan in enumerate(read_scans(file, request.columns, content)):
         try:
             tasks.append(_task(request, scan, index, origin, told, given, foil))
         except UsageError as error:
-            failures[str(error)] = failures.get(str(error), 0) + 1
+            failures.setdefault(str(error), []).append(scan.name)
     return tasks, failures
+
+
+def _of_scans(names: Sequence[str]) -> str:
+    """Return which scans a sentence is about, where a file may hold several."""
+    if len(names) > 1:
+        return f" ({len(names)} scans)"
+    return f" (scan {names[0]})" if names[0] else ""
 
 
 def _task(
@@ -150,7 +156,9 @@ def _task(
     spectrum = sweep_of(scan, index, origin, mode, edge)
     curves = [scan.energy_ev] if foil is None else [scan.energy_ev, foil.energy_ev]
     far = all(reaches_far(energy, model.element, model.edge) for energy in curves)
-    notes = (*scan.notes, edge.note, mode_note, "" if far else SHORT_NOTE)
+    lost = spectrum.accounting.n_missed - scan.left_out
+    gaps = f"{lost} rows without a number in a channel left out" if lost else ""
+    notes = (*scan.notes, gaps, edge.note, mode_note, "" if far else SHORT_NOTE)
     kept = tuple(note for note in notes if note)
     return _Task(scan, spectrum, model, settings_for(mode, far), kept)
 

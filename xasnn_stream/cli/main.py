@@ -22,6 +22,7 @@ COMMANDS = (
     "replay",
     "report",
     "models",
+    "analyze",
     "train",
     "evaluate",
     "check",
@@ -44,7 +45,8 @@ _EXTRAS = {
     "prometheus_client": "daemon",
     "bluesky": "sim",
     "ophyd": "sim",
-    "matplotlib": "train",
+    "h5py": "files",
+    "matplotlib": "files",
 }
 
 

@@ -49,7 +49,9 @@ def scans_of(
     columns = table.columns
     channels = {role: columns[name] for role, name in roles.items() if role in ROLES}
     if "if" not in channels:
-        channels |= _fluorescence(table, energy)
+        signal, summed = _fluorescence(table, energy)
+        channels |= signal
+        note = "; ".join(part for part in (note, summed) if part)
     if table.facts.mode == "reference" and {"it", "ir"} <= set(channels):
         note = _AS_REFERENCE
         channels = {"i0": channels["it"], "it": channels["ir"]}
@@ -173,16 +175,20 @@ def _from_angle(
         )
     with np.errstate(divide="ignore", invalid="ignore"):
         energy = HC_EV_A / (2 * spacing * np.sin(np.radians(values)))
-    return energy, f"energies from the angle {name} with d = {spacing:g} Å"
+    return energy, f"energies from the angles in {name}, with d = {spacing:g} Å"
 
 
-def _fluorescence(table: Table, energy: FloatArray) -> dict[str, FloatArray]:
+def _fluorescence(
+    table: Table, energy: FloatArray
+) -> tuple[dict[str, FloatArray], str]:
+    """Return the sum of a detector's elements, if it can be told, and a note of it."""
     finite = energy[np.isfinite(energy)]
     span = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 0.0)
     found = fluorescence_columns(list(table.columns), table.facts.element, span)
     if not found:
-        return {}
-    return {"if": np.sum([table.columns[name] for name in found], axis=0)}
+        return {}, ""
+    total = np.sum([table.columns[name] for name in found], axis=0)
+    return {"if": total}, f"fluorescence is {' + '.join(found)}, as given"
 
 
 def _sum(table: Table, text: str, where: str) -> FloatArray:

@@ -46,6 +46,8 @@ def read_athena(text: str, where: str) -> list[Table]:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise FileError(f"{where} is a damaged Athena project: {error}") from error
     absorption = [record for record in records if _is_absorption(record)]
+    if not records:
+        raise FileError(f"{where} is an Athena project without a single whole group")
     if not absorption:
         raise FileError(
             f"{where}: none of the {len(records)} groups of this Athena project is μ(E)"

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 
 from xasnn_stream.files.roles import recognized
 
@@ -9,6 +10,9 @@ _UNIT = re.compile(r"\s*[\[(]\s*([^\])]*?)\s*[\])]")
 _XDI = re.compile(r"^#\s*Column\.(\d+)\s*:\s*(\S+)\s*(\S*)", re.IGNORECASE)
 _CLS = re.compile(r"^#\s*column\s+(\d+)\s*:\s*(\S.*)", re.IGNORECASE)
 _LISTED = re.compile(r"(?:^#|\s)\s*(\d+)\)\s+(.+?)(?=\s+\d+\)\s|\s*$)")
+_MODES = {"1": "i0", "2": "it", "3": "if"}
+"""Of Photon Factory's and SPring-8's counters."""
+
 _NEAR = 6
 """How many lines above the table may be the line of names."""
 
@@ -100,6 +104,26 @@ def _listed(head: Sequence[str], separator: str | None) -> Iterator[Names]:
         yield [found[number] for number in sorted(found)], {}
 
 
+def _one_per_line(head: Sequence[str], separator: str | None) -> Iterator[Names]:
+    """Read what follows `Data:`, a name per line (SSRL)."""
+    del separator
+    lines = [line.strip() for line in head]
+    if "Data:" in lines:
+        yield lines[lines.index("Data:") + 1 :], {}
+
+
+def _photon_factory(head: Sequence[str], separator: str | None) -> Iterator[Names]:
+    """`Angle(c) Angle(o) time/s 2 3` over `Mode 0 0 1 2`: what each counter counts."""
+    del separator
+    for names, modes in pairwise(line.split() for line in head):
+        if names[:2] == ["Angle(c)", "Angle(o)"] and modes[:1] == ["Mode"]:
+            counted = [_MODES.get(mode, "") for mode in modes[3:]]
+            rest = [
+                role or name for role, name in zip(counted, names[3:], strict=False)
+            ]
+            yield [*names[:3], *rest], {}
+
+
 def _last_lines(head: Sequence[str], separator: str | None) -> Iterator[Names]:
     """Cut the lines before the table, the nearest first."""
     for line in reversed(head[-_NEAR:]):
@@ -131,7 +155,15 @@ def _with_units(cells: Sequence[str]) -> Names:
     return names, units
 
 
-_SOURCES = (_announced, _xdi, _numbered, _listed, _last_lines)
+_SOURCES = (
+    _announced,
+    _xdi,
+    _numbered,
+    _listed,
+    _one_per_line,
+    _photon_factory,
+    _last_lines,
+)
 
 
 def _fixed_width(line: str, width: int) -> list[str]:

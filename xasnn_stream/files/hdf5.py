@@ -1,20 +1,19 @@
 """HDF5: NeXus, and any group that holds an energy with absorption or counts beside it."""
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from xasnn_stream.errors import FileError
 from xasnn_stream.files.header import facts_of
-from xasnn_stream.files.roles import role_of
+from xasnn_stream.files.roles import has_absorption, role_of
 from xasnn_stream.files.table import Facts, Table
 from xasnn_stream.spectrum import FloatArray
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 
-_MAX_DEPTH = 8
 _MAX_VALUES = 20_000_000
 _MAX_TABLES = 10_000
 _NAMELESS = ("data", "value", "values", "array", "raw")
@@ -38,20 +37,11 @@ def read_hdf5(content: bytes, where: str) -> list[Table]:
 
     try:
         with h5py.File(io.BytesIO(content), "r") as file:
-            groups = [(path, group) for path, group in _groups(file, h5py)]
-            tables = [
-                table
-                for path, group in groups
-                for table in _tables(path, _own(group, h5py), _facts(group, h5py), h5py)
-            ]
+            groups = list(_groups(file, h5py))
+            near = _read(groups, _own, h5py)
+            tables = [table for table in near if has_absorption(list(table.columns))]
             if not tables:
-                tables = [
-                    table
-                    for path, group in _entries(file, groups)
-                    for table in _tables(
-                        path, _all_below(group, h5py), _facts(group, h5py), h5py
-                    )
-                ]
+                tables = _read(_entries(file, groups), _all_below, h5py) or near
             found = [path for path, _ in _datasets(file, h5py)]
     except _DAMAGE as error:
         raise FileError(f"{where} is truncated or damaged HDF5: {error}") from error
@@ -77,16 +67,35 @@ def _members(group: Any, h5py: Any) -> Iterator[tuple[str, Any]]:
             yield name, member
 
 
-def _groups(
-    group: Any, h5py: Any, path: str = "", depth: int = 0
-) -> Iterator[tuple[str, Any]]:
-    yield path, group
-    if depth < _MAX_DEPTH:
-        for name, member in _members(group, h5py):
-            if isinstance(member, h5py.Group):
-                yield from _groups(
-                    member, h5py, f"{path}/{name}".lstrip("/"), depth + 1
-                )
+def _read(
+    groups: Sequence[tuple[str, Any]],
+    datasets_of: Callable[[Any, Any], Mapping[str, Any]],
+    h5py: Any,
+) -> list[Table]:
+    """Return the tables among the datasets of groups, `datasets_of` a group."""
+    return [
+        table
+        for path, group in groups
+        for table in _tables(path, datasets_of(group, h5py), _facts(group, h5py))
+    ]
+
+
+def _groups(file: Any, h5py: Any) -> Iterator[tuple[str, Any]]:
+    """Return every group once, however many links lead to it."""
+    seen = set[int]()
+    waiting = [("", file)]
+    while waiting:
+        path, group = waiting.pop(0)
+        address = h5py.h5o.get_info(group.id).addr
+        if address in seen:
+            continue
+        seen.add(address)
+        yield path, group
+        waiting += [
+            (f"{path}/{name}".lstrip("/"), member)
+            for name, member in _members(group, h5py)
+            if isinstance(member, h5py.Group)
+        ]
 
 
 def _datasets(group: Any, h5py: Any) -> Iterator[tuple[str, Any]]:
@@ -121,9 +130,7 @@ def _all_below(group: Any, h5py: Any) -> dict[str, Any]:
     return found
 
 
-def _tables(
-    path: str, datasets: Mapping[str, Any], facts: Facts, h5py: Any
-) -> Iterator[Table]:
+def _tables(path: str, datasets: Mapping[str, Any], facts: Facts) -> Iterator[Table]:
     for name, dataset in datasets.items():
         if dataset.dtype.names and dataset.ndim == 1:
             yield Table(f"{path}/{name}".lstrip("/"), _fields(dataset), facts)

@@ -24,6 +24,7 @@ _INLINE = re.compile(r"\b(Element|Edge)\s*=\s*(\w+)")
 _XDAC_CREATED = re.compile(r"created on (\d+/\d+/\d+) at (\d+:\d+:\d+ [AP]M)")
 _LABVIEW_CREATED = re.compile(r"\s(\d+/\d+/\d{4})\s+(\d+:\d+:\d+ [AP]M)")
 _DATE_ALONE = re.compile(r"[A-Z][a-z]{2} [A-Z][a-z]{2} +\d+ [\d:]+ \d{4}")
+_PHOTON_FACTORY_D = re.compile(r"\bD=\s*(\d+\.\d+)\s*A\b")
 _NUMBER = re.compile(r"[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?")
 _ROMAN = {"LI": "L1", "LII": "L2", "LIII": "L3"}
 _TIMES = (
@@ -45,6 +46,8 @@ def facts_of_lines(lines: Iterable[str]) -> Facts:
             pairs.setdefault(found[1].lower(), found[2])
         if _DATE_ALONE.fullmatch(text):
             pairs.setdefault("date", text)
+        if (found := _PHOTON_FACTORY_D.search(text)) is not None:
+            pairs.setdefault("d_spacing", found[1])
         for key, value in _INLINE.findall(text):
             pairs[key.lower()] = value
         for created in (_XDAC_CREATED, _LABVIEW_CREATED):

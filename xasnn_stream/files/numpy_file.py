@@ -25,14 +25,13 @@ def read_numpy(content: bytes, where: str) -> list[Table]:
     """
     try:
         loaded = np.load(io.BytesIO(content), allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return [_of_array(loaded, where)]
-        arrays = {name: loaded[name] for name in loaded.files}
+        is_array = isinstance(loaded, np.ndarray)
+        arrays = {"": loaded} if is_array else {n: loaded[n] for n in loaded.files}
     except (ValueError, EOFError, OSError, KeyError, zipfile.BadZipFile) as error:
         raise FileError(f"{where} is no numpy file of numbers: {error}") from error
     except (SyntaxError, MemoryError, OverflowError) as error:
         raise FileError(f"{where} is a damaged numpy file") from error
-    return _of_archive(arrays, where)
+    return [_of_array(loaded, where)] if is_array else _of_archive(arrays, where)
 
 
 def _of_array(values: Any, where: str) -> Table:

@@ -19,11 +19,11 @@ _NAMES: Mapping[str, str] = {
     r"|ich2|ir(cts|counts|na|v)|reference(beam|signal)?",
     "if": r"if|iff|ifl|ifluo\w*|fluo|fluor\w*|ifluorescence|pips|lytle|tfy|ify|flu"
     r"|fluosum|fluorsum|sdd(sum|total)|ffsum|ff|apd",
-    "mu": r"mu|xmu|mue|mut|mux|mutrans\w*|mufluor\w*|mt(step)?|abs|absorption|absorbance"
+    "mu": r"mu|xmu|mue|mut|mux|mutrans\w*|mufluo\w*|mt(step)?|abs|absorption|absorbance"
     r"|absorptioncoefficient|mutr|mufl|rawmu|muraw|xmutrans|xmufluor|norm|normalized"
     r"|normmu|munorm\w*|flat|xanes|µ|µt|µe|μ|μt|μe|lni0it|lni0i1",
     "mu_reference": r"muref\w*|xmuref\w*|xmur|murefer|refmu|foilmu|mufoil|mureference"
-    r"|lniti?r|lni1i2|murf",
+    r"|lniti?r(ef)?|lni1i2|murf",
 }
 """Names by role, as regular expressions of names in lower case, letters and digits only."""
 
@@ -72,6 +72,12 @@ def recognized(names: Sequence[str]) -> int:
     return len({role_of(name) for name in names} - {None})
 
 
+def has_absorption(names: Sequence[str]) -> bool:
+    """Return whether names hold absorption, or the counts it is made of."""
+    roles = {role_of(name) for name in names}
+    return "mu" in roles or ("i0" in roles and bool({"it", "if"} & roles))
+
+
 def columns_by_role(names: Sequence[str]) -> dict[str, str]:
     """Return the best column for each role that has one.
 
@@ -92,6 +98,8 @@ def _rank(role: str, name: str) -> int:
         if _PLANNED.search(text):
             return 2
         return 0 if _BEST_ENERGY.fullmatch(text) else 1
+    if role == "angle":
+        return 1 if _PLANNED.search(text) or text.endswith("c") else 0
     if role == "mu" and text in _MU_ORDER:
         return 1 + _MU_ORDER.index(text)
     return 0

@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from xasnn_stream.files.table import Table
 
 COMMENTS = ("#", "%", ";", "!", '"#')
 _SAMPLE = 60
+_FEW_ROWS = 3
 _MAX_SHARE_LEFT_OUT = 0.1
 _FORTRAN = re.compile(r"(?<=[\d.])[dD](?=[-+\d])")
 _MISSING = ("", "-", "--")
@@ -119,6 +121,7 @@ def read_table(
             f"{where} holds no table of numbers; at least two columns, energy and "
             "absorption, are needed"
         )
+    table = _behind_header(table, broken)
     first = table[0][0]
     broken += [number for number, row in rows if len(row) != width]
     left_out = sum(number > first for number in broken)
@@ -139,6 +142,23 @@ def read_table(
         text = f"{left_out} row{'s' * (left_out > 1)} without {width} numbers left out"
         read = replace(read, notes=(text,))
     return read
+
+
+def _behind_header(
+    table: list[tuple[int, list[float]]], broken: Sequence[int]
+) -> list[tuple[int, list[float]]]:
+    """Leave out rows that stand within the header, as gains and offsets do.
+
+    Two lines of words after at most a few rows are header still.
+    """
+    few = table[min(_FEW_ROWS, len(table) - 1)][0]
+    words = [
+        second
+        for first, second in pairwise(broken)
+        if second == first + 1 and second < few
+    ]
+    start = max(words, default=-1)
+    return [row for row in table if row[0] > start]
 
 
 def _shown(lines: Sequence[str], broken: Sequence[int], first: int) -> str:

@@ -56,7 +56,8 @@ def test_an_error_becomes_its_exit_code_and_one_line(failing, capsys, error, cod
         ("tiled.client", "daemon"),
         ("httpx", "daemon"),
         ("bluesky", "sim"),
-        ("matplotlib.pyplot", "train"),
+        ("matplotlib.pyplot", "files"),
+        ("h5py", "files"),
     ],
 )
 def test_a_missing_extra_is_named(failing, capsys, module, extra):
