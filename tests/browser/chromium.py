@@ -13,7 +13,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 START_S = 30.0
@@ -59,13 +59,15 @@ class Chromium:
                 stderr=output,
                 start_new_session=True,
             )
-        try:
-            self._socket = self._connect(folder / "DevToolsActivePort")
+        with contextlib.ExitStack() as stack:
+            stack.callback(self._kill)
+            address = self._address(folder / "DevToolsActivePort")
+            # Nothing but the loopback, whatever proxy the environment names.
+            opened = connect(address, max_size=None, proxy=None)
+            self._socket = stack.enter_context(opened)
             for domain in ("Page", "Runtime", "Log", "Network"):
                 self.call(f"{domain}.enable")
-        except BaseException:
-            self._kill()
-            raise
+            self._stack = stack.pop_all()
 
     def open(self, url: str) -> None:
         """Load a page and its scripts; they may still be fetching."""
@@ -128,10 +130,9 @@ class Chromium:
         """End the browser."""
         with contextlib.suppress(TimeoutError, OSError):
             self.call("Browser.close")
-        self._socket.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(5)
-        self._kill()
+        self._stack.close()
 
     def _load(self, method: str, **params: Any) -> None:
         self._loaded = False
@@ -158,7 +159,7 @@ class Chromium:
         elif method == "Page.loadEventFired":
             self._loaded = True
 
-    def _connect(self, port_file: Path) -> ClientConnection:
+    def _address(self, port_file: Path) -> str:
         deadline = time.monotonic() + START_S
         while True:
             assert self._process.poll() is None, "Chromium ended at once"
@@ -168,9 +169,7 @@ class Chromium:
                 url = f"http://127.0.0.1:{port}/json/list"
                 with urllib.request.urlopen(url, timeout=5) as answer:
                     pages = [t for t in json.load(answer) if t["type"] == "page"]
-                return connect(
-                    pages[0]["webSocketDebuggerUrl"], max_size=None, proxy=None
-                )
+                return pages[0]["webSocketDebuggerUrl"]
             time.sleep(0.05)
 
     def _kill(self) -> None:

@@ -6,7 +6,7 @@ const ROWS = 50;
 const table = document.querySelector("#results table");
 const empty = document.getElementById("no-results");
 let columns = [];
-let rows = new Map(); // Row elements by seq, made once each.
+let rows = new Map(); // Row elements by result, made once each.
 let drawn = {};
 
 export function draw(store, pick) {
@@ -15,12 +15,11 @@ export function draw(store, pick) {
     const latest = store.shownResults().slice(-ROWS).reverse();
     build(store.descriptors());
     const body = table.tBodies[0];
-    const kept = new Map(latest.map((result) => [result.seq, rows.get(result.seq) ?? row(result, pick)]));
-    for (const [seq, one] of rows) if (!kept.has(seq)) one.remove();
+    const kept = new Map(latest.map((result) => [result, rows.get(result) ?? row(result, pick)]));
+    for (const [result, one] of rows) if (!kept.has(result)) one.remove();
     // Only what is new is put in: moving every row would lay out the whole table again.
     let next = body.firstChild;
-    for (const result of latest) {
-      const one = kept.get(result.seq);
+    for (const [result, one] of kept) {
       if (one === next) next = next.nextSibling;
       else body.insertBefore(one, next);
       one.classList.toggle("void", Boolean(result.void));
@@ -29,10 +28,10 @@ export function draw(store, pick) {
     table.hidden = latest.length === 0;
     empty.hidden = latest.length > 0;
   }
-  const shown = store.shown()?.seq ?? null;
+  const shown = store.shown();
   if (drawn.shown !== shown || drawn.key !== key) {
-    for (const [seq, one] of rows) {
-      if (seq === shown) one.setAttribute("aria-current", "true");
+    for (const [result, one] of rows) {
+      if (result === shown) one.setAttribute("aria-current", "true");
       else one.removeAttribute("aria-current");
     }
   }
