@@ -23,6 +23,7 @@ from xasnn_stream.results import LOG_NAME, ResultLog
 from xasnn_stream.sinks.follow import Follower
 from xasnn_stream.sinks.open import open_sinks
 from xasnn_stream.sources.open import open_source
+from xasnn_stream.sources.paced import PacedSource
 from xasnn_stream.sources.selection import Selection
 from xasnn_stream.telemetry.counters import Counters
 
@@ -43,7 +44,8 @@ PATIENCE_S = 60.0
 class Request:
     """Which runs to replay, with what, and where results go besides the caller.
 
-    `state` is the folder of the result log, None for a temporary one.
+    `state` is the folder of the result log, None for a temporary one; `speed` how much
+    faster than they were taken documents come, None for as fast as they can be read.
     """
 
     profiles: Sequence[str]
@@ -54,6 +56,7 @@ class Request:
     results: str | None
     feed: str | None
     state: Path | None
+    speed: float | None = None
 
 
 def replay(request: Request) -> Iterator[Estimate]:
@@ -74,6 +77,8 @@ def replay(request: Request) -> Iterator[Estimate]:
         stack.callback(source.close)
         if not source.can_wait:
             raise UsageError(f"{request.source} is live; use `xasnn-stream run`")
+        if request.speed is not None:
+            source = PacedSource(source, request.speed)
         state = request.state or Path(stack.enter_context(_temporary_state()))
         log = ResultLog(state / LOG_NAME)
         stack.callback(log.close)

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,14 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         help="runs since: epoch seconds, a time like 2026-11-22T08:30, or 8h, 2d ago",
     )
     parser.add_argument("--until", type=moment, metavar="T", help="runs until")
-    parser.add_argument("--speed", choices=("max",), default="max")
+    parser.add_argument(
+        "--speed",
+        type=_speed,
+        default="max",
+        metavar="max|real|N",
+        help="as fast as possible (default), as the documents' times say, or N times "
+        "as fast as that",
+    )
     parser.add_argument("--feed", metavar="ADDRESS", help="publish results there, too")
     add_result_arguments(parser)
     parser.add_argument(
@@ -64,6 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
         results=arguments.results,
         feed=arguments.feed,
         state=arguments.state,
+        speed=arguments.speed,
     )
     if not arguments.json:
         print(_ROW.format("scan", "sample", "verdict", "descriptors"))
@@ -81,3 +90,15 @@ def _row(estimate: dict[str, Any]) -> str:
         estimate["verdict"],
         "  ".join(text for text in texts if text),
     )
+
+
+def _speed(text: str) -> float | None:
+    if text == "max":
+        return None
+    try:
+        speed = 1.0 if text == "real" else float(text)
+    except ValueError:
+        speed = math.nan
+    if not 0 < speed < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not max, real or a number > 0")
+    return speed
