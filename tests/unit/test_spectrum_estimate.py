@@ -16,10 +16,10 @@ def of(run, profile="p" * 64, model="m" * 64, reference="r" * 64):
 
 
 def test_an_id_is_the_hash_the_contract_states():
-    # The first 32 digits `sha256sum` prints for ["run-1",0,"p…","m…","r…",true,1] with
+    # The first 32 digits `sha256sum` prints for ["run-1",0,"p…","m…","r…",true,2] with
     # 64 of each letter.
-    assert ALGORITHM == 1
-    assert of(RUN) == "4198f8d6c3454de48948eb41523f5b4a"
+    assert ALGORITHM == 2
+    assert of(RUN) == "cc123377b2c1549e9f27b2fcb8eb2cca"
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,12 @@ class TableReporter:
         print()
         print(f"{summary.sweeps} sweeps: {summary.on_feed} on the feed, ", end="")
         print(f"{summary.in_tiled} in Tiled; verdicts {_counts(summary.verdicts)}")
+        print(
+            f"oxidized by 0.3 or more: {summary.oxidized} sweeps, "
+            f"{summary.oxidized_ok} called ok; of the others "
+            f"{_percent(summary.others_usable)} ok or caution"
+        )
+        print(f"cn1 of the {summary.metallic} sweeps without oxide:")
         print(f"median |cn1 - truth|             {_number(summary.median_error_cn1)}")
         print(
             f"truth inside the interval        {_percent(summary.coverage_cn1)}", end=""

@@ -23,10 +23,11 @@ from xasnn_stream.engine.measure import (
 )
 from xasnn_stream.engine.model import LEVEL, Model
 from xasnn_stream.engine.settings import EngineSettings
+from xasnn_stream.physics.noise import outliers
 from xasnn_stream.physics.ragged import interpolate
 from xasnn_stream.spectrum import FloatArray
 from xasnn_stream.uncertainty.decomposition import Parts
-from xasnn_stream.uncertainty.novelty import novelty_score
+from xasnn_stream.uncertainty.novelty import novelty_tests
 
 OWN_CHANNEL = "reference channel"
 """The foil's name in the provenance where a sweep brought its own."""
@@ -57,7 +58,8 @@ class Context:
 class Batch:
     """What was computed of a batch of accepted spectra; rows are spectra.
 
-    `low`, `high` bound the calibrated interval. `axis_shift` is the energy axis against
+    `low`, `high` bound the calibrated interval; `novelty` is `batch x tests`, `outliers`
+    `batch x points`. `axis_shift` is the energy axis against
     the foil's by the reference channel, `edge_shift` the sample's edge against the
     foil's after that (eV, NaN where unknown). `differences` (`batch x bins`) is NaN
     where a scan does not reach.
@@ -67,6 +69,7 @@ class Batch:
     low: Tensor
     high: Tensor
     novelty: Tensor
+    outliers: Tensor
     sample: Seen
     foils: list[str | None]
     own: list[Pair | None]
@@ -107,7 +110,8 @@ def compute(context: Context, absorptions: Sequence[Absorption]) -> Batch:
         parts=parts,
         low=parts.value - margin,
         high=parts.value + margin,
-        novelty=novelty_score(model.novelty, differences.values, level),
+        novelty=novelty_tests(model.novelty, differences.values, level),
+        outliers=_outliers(seen),
         sample=seen,
         foils=[None if chosen is None else chosen[0] for chosen in foils],
         own=own,
@@ -116,6 +120,11 @@ def compute(context: Context, absorptions: Sequence[Absorption]) -> Batch:
         differences=differences.values,
         grid_spectra=_grid_spectra(context, seen, seen_foil, has_foil, axis_shift),
     )
+
+
+def _outliers(seen: Seen) -> Tensor:
+    of = seen.curves
+    return outliers(of.energy, seen.normalized.norm, of.valid, seen.noise, of.e0)
 
 
 def _curves(context: Context, pairs: Sequence[Pair]) -> Curves:

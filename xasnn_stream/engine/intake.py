@@ -31,9 +31,10 @@ class Absorption:
 def absorb(
     spectrum: Spectrum, settings: EngineSettings, element: str, edge: str
 ) -> Absorption | Reason:
-    """Return the absorption of a sweep, or why it is rejected.
+    """Return the absorption of a sweep, or why it has none.
 
-    `element` and `edge` are what the model was trained for.
+    `element` and `edge` are what the model was trained for. Whether the scan reaches far
+    enough says `out_of_range`.
     """
     if spectrum.problem is not None:
         return spectrum.problem
@@ -47,9 +48,7 @@ def absorb(
     if isinstance(curves, Reason):
         return curves
     energy, *curves = merge_duplicates(spectrum.energy_ev, *curves)
-    return out_of_range(energy, settings, element, edge) or Absorption(
-        energy, curves[0], curves[1] if len(curves) > 1 else None
-    )
+    return Absorption(energy, curves[0], curves[1] if len(curves) > 1 else None)
 
 
 def _curves(spectrum: Spectrum, settings: EngineSettings) -> list[FloatArray] | Reason:
@@ -61,7 +60,7 @@ def _curves(spectrum: Spectrum, settings: EngineSettings) -> list[FloatArray] | 
     if missing:
         return Reason("no_signal", f"no signal {' or '.join(missing)} in this run")
     i0, signal = (_without_offset(spectrum, role) for role in (first, second))
-    problem = _unusable(spectrum.energy_ev, {first: i0, second: signal}, settings)
+    problem = _unusable(spectrum.energy_ev, {first: i0, second: signal})
     if problem is not None:
         return problem
     reference = _reference(spectrum, signal, settings)
@@ -72,7 +71,7 @@ def _curves(spectrum: Spectrum, settings: EngineSettings) -> list[FloatArray] | 
 def _given(spectrum: Spectrum, settings: EngineSettings) -> list[FloatArray] | Reason:
     """Return absorption that came as such: stored spectra without their counts."""
     mu = spectrum.channels["mu"]
-    problem = _unusable(spectrum.energy_ev, {"mu": mu}, settings)
+    problem = _unusable(spectrum.energy_ev, {"mu": mu})
     if problem is not None:
         return problem
     reference = spectrum.channels.get("mu_reference")
@@ -85,14 +84,9 @@ def _without_offset(spectrum: Spectrum, role: str) -> FloatArray:
     return spectrum.channels[role] - spectrum.offsets.get(role, 0.0)
 
 
-def _unusable(
-    energy: FloatArray, channels: dict[str, FloatArray], settings: EngineSettings
-) -> Reason | None:
-    least = settings.quality.min_points
-    if len(energy) < least:
-        return Reason(
-            "too_few_points", f"{len(energy)} points; at least {least} needed"
-        )
+def _unusable(energy: FloatArray, channels: dict[str, FloatArray]) -> Reason | None:
+    if not len(energy):
+        return Reason("too_few_points", "no points")
     for name, values in {"energy": energy, **channels}.items():
         bad = int(np.count_nonzero(~np.isfinite(values)))
         if bad:
@@ -125,7 +119,8 @@ def out_of_range(
     """Return why ascending energies (eV) cannot be normalized about an edge."""
     quality = settings.quality
     if len(energy) < quality.min_points:
-        return Reason("too_few_points", f"{len(energy)} different energies")
+        text = f"{len(energy)} different energies; at least {quality.min_points} needed"
+        return Reason("too_few_points", text)
     tabulated = edge_energy_ev(element, edge)
     assert tabulated is not None, "a model's edge is tabulated"  # noqa: S101 - invariant
     below, above = tabulated - energy[0], energy[-1] - tabulated

@@ -38,7 +38,7 @@ class Model:
 
     `grid` (`bins`, eV) is relative to the position at which the foil's edge is put.
     `units` and `domain` (lowest and highest believable value) are by descriptor,
-    `quantiles` maps a level to `outputs`, `threshold` is that of the novelty score.
+    `quantiles` maps a level to `outputs`.
     `tensors` holds the ensemble's parameters, standardization and novelty space.
     """
 
@@ -50,7 +50,6 @@ class Model:
     descriptors: tuple[str, ...]
     units: dict[str, str]
     domain: dict[str, tuple[float, float]]
-    threshold: float
     tensors: dict[str, Tensor]
     grid: Tensor
     quantiles: dict[float, Tensor]
@@ -70,7 +69,7 @@ class Model:
     def novelty(self) -> NoveltySpace:
         """The space novelty is measured in."""
         return NoveltySpace(
-            *(self.tensors[f"novelty.{name}"] for name in ("mean", "vectors", "values"))
+            *(self.tensors[f"novelty.{name}"] for name in NoveltySpace.__slots__)
         )
 
 
@@ -110,7 +109,6 @@ def load_model(folder: str | Path, device: str = "cpu") -> Model:
             descriptors=names,
             units={name: str(manifest["units"][name]) for name in names},
             domain={name: _pair(manifest["domain"][name]) for name in names},
-            threshold=float(manifest["novelty"]["threshold"]),
             tensors=tensors,
             grid=tensors["grid"],
             quantiles=_quantiles(manifest["calibration"]["quantiles"], names, device),

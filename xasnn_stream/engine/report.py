@@ -1,15 +1,16 @@
 """From computed columns to estimates: quality checks, verdict, provenance."""
 
 import math
-from typing import cast
+from dataclasses import replace
 
 from torch import Tensor
 
 from xasnn_stream import __version__
 from xasnn_stream.engine.batch import Batch, Context
+from xasnn_stream.engine.evidence import gather
 from xasnn_stream.engine.intake import Absorption
 from xasnn_stream.engine.model import LEVEL, Model
-from xasnn_stream.engine.verdict import Evidence, judge
+from xasnn_stream.engine.verdict import judge, progress
 from xasnn_stream.estimate import (
     Descriptor,
     Estimate,
@@ -19,33 +20,36 @@ from xasnn_stream.estimate import (
     Verdict,
     estimate_id,
 )
-from xasnn_stream.spectrum import FloatArray, Reason, Spectrum
+from xasnn_stream.spectrum import FloatArray, Reason, Run, Spectrum
+
+_OF_THE_RANGE = frozenset(
+    ("too_few_points", "wrong_edge", "no_pre_edge", "no_post_edge", "range_too_short")
+)
+_LEAST_POST_EDGE_EV = 100.0
+"""Of the post-edge range: a curve through less swings the edge step by several percent."""
 
 
 def report(
     context: Context, spectrum: Spectrum, absorption: Absorption, batch: Batch, row: int
 ) -> Estimate:
-    """Return the estimate of one row, a rejection if its numbers cannot be used."""
+    """Return the estimate of one row, a rejection if its numbers cannot be used.
+
+    The estimate of a sweep that goes on has no interval, unless everything it is made of
+    has been measured.
+    """
     quality = _quality(batch, row, len(spectrum.energy_ev))
+    arrays = _arrays(context, absorption, batch, row)
     problem = unusable(context, batch, row)
+    if problem is None and not spectrum.run.final:
+        problem = _too_early(context, absorption, quality)
     if problem is not None:
-        return reject(context, spectrum, problem, quality)
+        problem = expected(spectrum.run, problem)
+        return reject(context, spectrum, problem, quality, arrays)
     descriptors = _descriptors(context.model, batch, row)
-    novelty = Novelty(float(batch.novelty[row]), context.model.threshold)
-    edge_shift = float(batch.edge_shift[row])
-    verdict, reasons = judge(
-        Evidence(
-            complete=spectrum.run.complete,
-            n_missed=spectrum.accounting.n_missed,
-            novelty=cast("float", novelty.score),
-            threshold=cast("float", novelty.threshold),
-            beyond_domain=_beyond_domain(context.model, descriptors),
-            foil=batch.foils[row],
-            edge_shift_ev=None if math.isnan(edge_shift) else edge_shift,
-            calibrated_axis=batch.own[row] is not None,
-        )
-    )
-    points = len(absorption.energy_ev)
+    if not (spectrum.run.final or _settled(context, absorption, quality)):
+        descriptors = {n: replace(d, interval=None) for n, d in descriptors.items()}
+    evidence = gather(context, spectrum, absorption, batch, row, descriptors)
+    verdict, reasons = judge(evidence)
     return _final(
         context,
         spectrum,
@@ -53,15 +57,56 @@ def report(
         verdict=verdict,
         reasons=reasons,
         quality=quality,
-        novelty=novelty,
+        novelty=Novelty(max(evidence.novelty.values()), threshold=1.0),
         foil=batch.foils[row],
-        arrays={
-            "energy": absorption.energy_ev,
-            "mu_normalized": _host(batch.sample.normalized.flat[row, :points]),
-            "grid_energy": context.grid_energy,
-            "grid_spectra": _host(batch.grid_spectra[row]),
-        },
+        arrays=arrays,
     )
+
+
+def expected(run: Run, problem: Reason) -> Reason:
+    """Return a problem with a scan's range as what it is while the scan goes on."""
+    if run.final or problem.code not in _OF_THE_RANGE:
+        return problem
+    return replace(problem, code="too_early")
+
+
+def _too_early(
+    context: Context, absorption: Absorption, quality: Quality
+) -> Reason | None:
+    """Return why a sweep that goes on has no values yet: too little behind the edge.
+
+    A scan that is as short when it is over is read as far as it goes.
+    """
+    norm1 = context.settings.normalization.norm1
+    if norm1 is None or quality.e0_ev is None:
+        return None
+    needed = quality.e0_ev + norm1 + _LEAST_POST_EDGE_EV
+    last = absorption.energy_ev[-1]
+    if last >= needed:
+        return None
+    text = f"measured up to {last:.0f} eV; to normalize, {needed:.0f} eV is needed"
+    return Reason("too_early", text)
+
+
+def _settled(context: Context, absorption: Absorption, quality: Quality) -> bool:
+    """Whether normalization and networks read nothing that is still to come."""
+    settings, energy = context.settings.normalization, absorption.energy_ev
+    if settings.pre1 is None or settings.norm2 is None or quality.e0_ev is None:
+        return False
+    first, last = quality.e0_ev + settings.pre1, quality.e0_ev + settings.norm2
+    return bool(energy[0] <= first and energy[-1] >= last > first)
+
+
+def _arrays(
+    context: Context, absorption: Absorption, batch: Batch, row: int
+) -> dict[str, FloatArray]:
+    points = len(absorption.energy_ev)
+    return {
+        "energy": absorption.energy_ev,
+        "mu_normalized": _host(batch.sample.normalized.flat[row, :points]),
+        "grid_energy": context.grid_energy,
+        "grid_spectra": _host(batch.grid_spectra[row]),
+    }
 
 
 def _quality(batch: Batch, row: int, n_points: int) -> Quality:
@@ -125,28 +170,28 @@ def _descriptors(model: Model, batch: Batch, row: int) -> dict[str, Descriptor]:
     }
 
 
-def _beyond_domain(model: Model, descriptors: dict[str, Descriptor]) -> tuple[str, ...]:
-    return tuple(
-        name
-        for name, descriptor in descriptors.items()
-        if not model.domain[name][0] <= descriptor.value <= model.domain[name][1]
-    )
-
-
 def reject(
-    context: Context, spectrum: Spectrum, reason: Reason, quality: Quality | None = None
+    context: Context,
+    spectrum: Spectrum,
+    reason: Reason,
+    quality: Quality | None = None,
+    arrays: dict[str, FloatArray] | None = None,
 ) -> Estimate:
-    """Return the one estimate of a sweep that cannot be read, with its reason."""
+    """Return the one estimate of a sweep that cannot be read, with its reason.
+
+    A final one carries no `arrays`: a curve that cannot be normalized is none.
+    """
+    is_final = spectrum.run.final
     return _final(
         context,
         spectrum,
         descriptors={},
         verdict="rejected",
-        reasons=(reason,),
+        reasons=(reason,) if is_final else (progress(spectrum.run), reason),
         quality=quality or Quality(n_points=len(spectrum.energy_ev)),
         novelty=Novelty(),
         foil=None if context.reference is None else context.reference.name,
-        arrays={},
+        arrays={} if is_final else arrays or {},
     )
 
 

@@ -15,7 +15,7 @@ from xasnn_stream.engine.batch import Context, compute
 from xasnn_stream.engine.foil import Foil
 from xasnn_stream.engine.intake import Absorption, absorb, out_of_range
 from xasnn_stream.engine.model import Model, load_model
-from xasnn_stream.engine.report import reject, report, unusable
+from xasnn_stream.engine.report import expected, reject, report, unusable
 from xasnn_stream.engine.settings import EngineSettings
 from xasnn_stream.errors import FoilError, ModelError
 from xasnn_stream.estimate import Estimate
@@ -75,8 +75,15 @@ class Engine:
             found = absorb(spectrum, self.settings, model.element, model.edge)
             if isinstance(found, Reason):
                 estimates[index] = reject(context, spectrum, found)
-            else:
+                continue
+            energy = found.energy_ev
+            problem = out_of_range(energy, self.settings, model.element, model.edge)
+            if problem is None:
                 taken.append((index, found))
+            else:
+                drawn = {"energy": energy, "mu": found.mu}
+                problem = expected(spectrum.run, problem)
+                estimates[index] = reject(context, spectrum, problem, arrays=drawn)
         if taken:
             with torch.no_grad():
                 batch = compute(context, [absorption for _, absorption in taken])

@@ -1,27 +1,25 @@
 """When an estimate may be believed, and the reasons when not: one table of checks."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from xasnn_stream.engine.evidence import Evidence
 from xasnn_stream.estimate import Verdict
-from xasnn_stream.spectrum import Reason
+from xasnn_stream.spectrum import Reason, Run
+from xasnn_stream.uncertainty.novelty import DOUBTED_FROM
 
-_MAX_EDGE_SHIFT_EV = 1.5
+_MAX_SHIFT_EV = 1.5
 """A metal's edge moves less than this; more is another element, state or calibration."""
 
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """What the verdict on one estimate is made of; shifts in eV, None if unknown."""
-
-    complete: bool
-    n_missed: int
-    novelty: float
-    threshold: float
-    beyond_domain: tuple[str, ...]
-    foil: str | None
-    edge_shift_ev: float | None
-    calibrated_axis: bool
+_NOVEL = {
+    "leading": ("novel", "unlike every training spectrum"),
+    "rest": ("distorted", "a structure no absorption spectrum of this edge has"),
+    "white_line": (
+        "white_line",
+        "the white line is higher than a metal's, as of oxide",
+    ),
+}
+_NAMED = 3
+"""Glitches named by their energy; of more only the number is said."""
 
 
 def judge(evidence: Evidence) -> tuple[Verdict, tuple[Reason, ...]]:
@@ -32,34 +30,69 @@ def judge(evidence: Evidence) -> tuple[Verdict, tuple[Reason, ...]]:
     return verdict, outside + caution
 
 
+def progress(run: Run) -> Reason:
+    """Return the reason every partial estimate has."""
+    share = run.progress
+    done = "the scan goes on" if share is None else f"{share:.0%} of the scan"
+    return Reason("partial", f"{done}; the final estimate will differ")
+
+
 def _outside(evidence: Evidence) -> Iterator[Reason]:
-    if not evidence.novelty <= evidence.threshold:
-        text = f"unlike every training spectrum: novelty {evidence.novelty:.2f} above "
-        yield Reason("novel", text + f"{evidence.threshold:.2f}")
+    for test, times in evidence.novelty.items():
+        if not times <= 1:
+            yield _novel(test, times)
     if evidence.beyond_domain:
         names = ", ".join(evidence.beyond_domain)
         yield Reason("beyond_domain", f"no metal has such a value of {names}")
-    shift = _far(evidence)
+    shift = _far(evidence.edge_shift_ev)
     if shift is not None and evidence.calibrated_axis:
         text = f"the edge is {shift:+.1f} eV from the foil's: not this metal"
         yield Reason("edge_shift", text)
+    if evidence.gap is not None:
+        low, high = evidence.gap
+        text = f"no points from {low:.1f} to {high:.1f} eV, where the model reads"
+        yield Reason("gap", text)
 
 
 def _caution(evidence: Evidence) -> Iterator[Reason]:
-    if not evidence.complete:
+    if not evidence.run.final:
+        yield progress(evidence.run)
+    for test, times in evidence.novelty.items():
+        if DOUBTED_FROM[test] < times <= 1:
+            yield _novel(test, times)
+    if not evidence.run.complete:
         missed = evidence.n_missed
         text = f"{missed} event rows are missing" if missed else "its end never came"
         yield Reason("incomplete", text)
     if evidence.foil is None:
         text = "no foil of this beamtime: a computed one was subtracted; "
         yield Reason("no_foil", text + "name one with --reference (analyze: --foil)")
-    shift = _far(evidence)
+    shift = _far(evidence.edge_shift_ev)
     if shift is not None and not evidence.calibrated_axis:
         text = f"the foil's edge is {-shift:+.1f} eV away, as of another beamtime; "
         yield Reason("foil_shift", text + "aligned on the sample's own edge")
+    shift = _far(evidence.axis_shift_ev)
+    if shift is not None:
+        text = f"the energy axis is {shift:+.1f} eV from the foil's by the reference "
+        yield Reason("axis_shift", text + "channel; corrected, but look at the mono")
+    if evidence.glitches:
+        yield Reason("glitch", _glitches(evidence.glitches))
+    if evidence.clipped:
+        names = ", ".join(evidence.clipped)
+        yield Reason("clipped", f"{names} stands still at its end, as if saturated")
 
 
-def _far(evidence: Evidence) -> float | None:
-    """Return the edge shift if it is known and too large for a metal."""
-    shift = evidence.edge_shift_ev
-    return shift if shift is not None and abs(shift) > _MAX_EDGE_SHIFT_EV else None
+def _novel(test: str, times: float) -> Reason:
+    code, text = _NOVEL[test]
+    return Reason(code, f"{text}: {times:.2f} of the limit")
+
+
+def _glitches(energies: tuple[float, ...]) -> str:
+    named = ", ".join(f"{energy:.1f}" for energy in energies[:_NAMED])
+    more = f" and {len(energies) - _NAMED} more" if len(energies) > _NAMED else ""
+    return f"glitch or jump: points leave the curve at {named}{more} eV"
+
+
+def _far(shift: float | None) -> float | None:
+    """Return a shift if it is known and too large."""
+    return shift if shift is not None and abs(shift) > _MAX_SHIFT_EV else None

@@ -1,4 +1,4 @@
-"""Noise of a spectrum, from the spectrum itself."""
+"""Noise of a spectrum, and points that leave it, from the spectrum itself."""
 
 import torch
 from torch import Tensor
@@ -6,6 +6,12 @@ from torch import Tensor
 _NEIGHBOURS = (-2, -1, 1, 2)
 _GAUSSIAN_MAD = 1.4826
 """Standard deviation of a Gaussian over its median absolute deviation."""
+
+_OUTLIER_SIGMA = 6.0
+_OUTLIER_STEP, _OUTLIER_AT_EDGE = 0.008, 0.03
+"""Of the edge step: what measured spectra without a glitch stay below, and what the
+rise itself, which bends faster than points resolve, stays below."""
+_EDGE_EV = 8.0
 
 
 def point_noise(energy: Tensor, curve: Tensor, valid: Tensor, low: Tensor) -> Tensor:
@@ -16,20 +22,47 @@ def point_noise(energy: Tensor, curve: Tensor, valid: Tensor, low: Tensor) -> Te
     over points above `low` (`batch`, eV) disregards glitches and the few points where
     the spectrum bends faster than a cubic over four steps.
     """
+    scaled = _residual(energy, curve).abs()
     inner = slice(2, energy.shape[-1] - 2)
+    used = valid[:, 4:] & (energy[:, inner] > low.unsqueeze(-1)) & scaled.isfinite()
+    return _GAUSSIAN_MAD * scaled.masked_fill(~used, torch.nan).nanmedian(-1).values
+
+
+def outliers(
+    energy: Tensor, norm: Tensor, valid: Tensor, noise: Tensor, e0: Tensor
+) -> Tensor:
+    """Return which points of a normalized curve leave it, `batch x points`.
+
+    A glitch stands off the cubic through its four neighbours, and so do the two points
+    on either side of a jump. `noise` and `e0` are `batch`.
+    """
+    points = energy.shape[-1]
+    at_edge = (energy[:, 2 : points - 2] - e0.unsqueeze(-1)).abs() < _EDGE_EV
+    least = torch.where(at_edge, _OUTLIER_AT_EDGE, _OUTLIER_STEP)
+    limit = torch.maximum(least, _OUTLIER_SIGMA * noise.unsqueeze(-1))
+    found = torch.zeros_like(valid)
+    found[:, 2 : points - 2] = (_residual(energy, norm).abs() > limit) & valid[:, 4:]
+    return found
+
+
+def _residual(energy: Tensor, curve: Tensor) -> Tensor:
+    """Return each inner point's distance from the cubic through its four neighbours.
+
+    It is divided by the norm of its weights; `batch x (points - 4)`.
+    """
+    points = energy.shape[-1]
+    inner = slice(2, points - 2)
     centre = energy[:, inner]
-    around = [energy[:, 2 + k : energy.shape[-1] - 2 + k] - centre for k in _NEIGHBOURS]
+    around = [energy[:, 2 + k : points - 2 + k] - centre for k in _NEIGHBOURS]
     residual, norm = curve[:, inner], torch.ones_like(centre)
     for j, k in enumerate(_NEIGHBOURS):
         weight = torch.ones_like(centre)
         for i, other in enumerate(around):
             if i != j:
                 weight = weight * other / (other - around[j])
-        residual = residual - weight * curve[:, 2 + k : energy.shape[-1] - 2 + k]
+        residual = residual - weight * curve[:, 2 + k : points - 2 + k]
         norm = norm + weight**2
-    scaled = (residual / norm.sqrt()).abs()
-    used = valid[:, 4:] & (centre > low.unsqueeze(-1)) & scaled.isfinite()
-    return _GAUSSIAN_MAD * scaled.masked_fill(~used, torch.nan).nanmedian(-1).values
+    return residual / norm.sqrt()
 
 
 def bin_noise(

@@ -29,3 +29,13 @@ def merge_duplicates(energy: FloatArray, *curves: FloatArray) -> list[FloatArray
     count = np.diff(first, append=len(energy))
     merged = (np.add.reduceat(curve[order], first) for curve in (energy, *curves))
     return [total / count for total in merged]
+
+
+def plateau(readings: FloatArray) -> int:
+    """Return the longest run of equal readings at the highest or the lowest value."""
+    longest = 0
+    for end in (readings.max(), readings.min()):
+        at_end = np.concatenate(([False], readings == end, [False]))
+        edges = np.flatnonzero(np.diff(at_end.astype(int)))
+        longest = max(longest, int((edges[1::2] - edges[::2]).max(initial=0)))
+    return longest

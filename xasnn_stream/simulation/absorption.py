@@ -30,6 +30,10 @@ POST_EDGE_EV = (150.0, 400.0)
 ERRORS_FADE_EV = (100.0, 150.0)
 """Over this range the errors of normalization fade, so that no post-edge sees them."""
 
+OXIDE_AT_EV, OXIDE_FWHM_EV, OXIDE_HEIGHT = 3.5, 7.0, 0.25
+"""White line of a full oxide, a Gaussian on normalized μ: as high as measured on oxidized
+Pt/SiO₂. No training spectrum has it, and what novelty looks for has another shape."""
+
 FIRST_SHELL_A = 2.77
 FINE_STRUCTURE_AMPLITUDE = 0.03
 """Of χ at 120 eV for twelve neighbours, with a decay as measured on Pt foils."""
@@ -115,8 +119,9 @@ def normalized_spectrum(
     """Return the normalized μ, 0 before and 1 far behind the edge, at `x` eV from it.
 
     Within the library's range: bulk plus `amplitude` times the difference from bulk,
-    damped, stretched and broadened. Before it a tail that decays within a few eV,
-    behind it a decaying oscillation of the first shell: nothing to learn from there.
+    damped, with an oxide's share of white line, stretched and broadened. Before it a
+    tail that decays within a few eV, behind it a decaying oscillation of the first
+    shell: nothing to learn from there.
     """
     grid = torch.from_numpy(library.x)
     bulk = form(library, BULK, 1.0).mu
@@ -124,6 +129,9 @@ def normalized_spectrum(
     mu = damp(
         mu, grid, torch.from_numpy(library.atomic), _scalar(condition.delta_sigma2)
     )
+    offset = (grid - OXIDE_AT_EV) / OXIDE_FWHM_EV
+    white_line = OXIDE_HEIGHT * torch.exp(-4 * np.log(2) * offset.square())
+    mu = mu + condition.oxidized * white_line
     mu = distort_energy(mu, grid, _scalar(0.0), _scalar(theory.stretch))
     near = np.interp(x, library.x, broaden(mu, grid, _scalar(theory.fwhm_ev)).numpy())
     tail = np.interp(TAIL_START_EV, x, near)

@@ -42,10 +42,15 @@ class Scan:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """The state of the particles: Δσ² (Å²) and relative contraction of the lattice."""
+    """The state of the particles.
+
+    Δσ² (Å²), relative contraction of the lattice, and the oxidized share: how much of
+    an oxide's white line stands on the metal's spectrum.
+    """
 
     delta_sigma2: float
     contraction: float
+    oxidized: float = 0.0
 
 
 NO_THEORY_ERROR = Theory(1.0, 0.0, 1.0)
@@ -71,10 +76,13 @@ def draw_scan(rng: np.random.Generator) -> Scan:
     )
 
 
-def draw_condition(rng: np.random.Generator, temperature_k: float) -> Condition:
+def draw_condition(
+    rng: np.random.Generator, temperature_k: float, oxidized: float = 0.0
+) -> Condition:
     """Draw disorder about what the temperature explains, 0 to 0.004 Å²; contraction."""
     thermal = HOT_SIGMA2_PER_K * (temperature_k - ROOM_K)
     return Condition(
         delta_sigma2=float(np.clip(thermal + rng.uniform(0.0, 0.0015), 0.0, 0.004)),
         contraction=rng.uniform(0.0, 0.006),
+        oxidized=oxidized,
     )

@@ -6,6 +6,9 @@ from typing import Any
 
 import numpy as np
 
+OXIDIZED = 0.3
+"""From this share on an estimate must not be `ok`: no training spectrum is of an oxide."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
@@ -27,14 +30,21 @@ class Sighting:
 class Summary:
     """Counts, accuracy and coverage of `cn1`, and latencies (s) of a series.
 
-    None where no sweep had the number. `coverage` and `median_width` are of the
-    intervals as published, whose probability is `level`.
+    None where no sweep had the number. Accuracy, `coverage` and `median_width` are those
+    of the `metallic` sweeps, in truth without any oxide, whatever the verdict; the
+    intervals are as published, their probability is `level`. `oxidized` sweeps have a
+    share of at least 0.3 in truth, `oxidized_ok` of them were called ok; of the others
+    the share `others_usable` was called ok or caution.
     """
 
     sweeps: int
     on_feed: int
     in_tiled: int
     verdicts: Mapping[str, int]
+    metallic: int
+    oxidized: int
+    oxidized_ok: int
+    others_usable: float | None
     median_error_cn1: float | None
     coverage_cn1: float | None
     median_width_cn1: float | None
@@ -62,7 +72,8 @@ def summarize(sightings: Sequence[Sighting]) -> Summary:
     widths: list[float] = []
     covered: list[bool] = []
     levels: list[float] = []
-    for sighting in sightings:
+    metallic = [s for s in sightings if not s.truth.get("oxidized")]
+    for sighting in metallic:
         cn1 = (sighting.estimate or {}).get("descriptors", {}).get("cn1")
         if cn1 is None:
             continue
@@ -73,6 +84,8 @@ def summarize(sightings: Sequence[Sighting]) -> Summary:
             widths.append(high - low)
             covered.append(low <= truth <= high)
             levels.append(cn1["level"])
+    oxidized, others = _verdicts_by_oxide(sightings)
+    usable = [verdict in ("ok", "caution") for verdict in others]
     latencies = [s.latency_s for s in sightings if s.latency_s is not None]
     arrivals = [s.stop_to_feed_s for s in sightings if s.stop_to_feed_s is not None]
     return Summary(
@@ -80,6 +93,10 @@ def summarize(sightings: Sequence[Sighting]) -> Summary:
         on_feed=len(estimates),
         in_tiled=sum(s.in_tiled for s in sightings),
         verdicts={name: verdicts.count(name) for name in sorted(set(verdicts))},
+        metallic=len(metallic),
+        oxidized=len(oxidized),
+        oxidized_ok=oxidized.count("ok"),
+        others_usable=float(np.mean(usable)) if usable else None,
         median_error_cn1=_quantile(errors, 0.5),
         coverage_cn1=float(np.mean(covered)) if covered else None,
         median_width_cn1=_quantile(widths, 0.5),
@@ -89,6 +106,18 @@ def summarize(sightings: Sequence[Sighting]) -> Summary:
         stop_to_feed_p50_s=_quantile(arrivals, 0.5),
         stop_to_feed_p95_s=_quantile(arrivals, 0.95),
     )
+
+
+def _verdicts_by_oxide(
+    sightings: Sequence[Sighting],
+) -> tuple[list[str], list[str]]:
+    """Return the verdicts on sweeps that are oxidized in truth, and on the others."""
+    oxidized: list[str] = []
+    others: list[str] = []
+    for sighting in sightings:
+        found = oxidized if sighting.truth.get("oxidized", 0) >= OXIDIZED else others
+        found.append(str((sighting.estimate or {}).get("verdict")))
+    return oxidized, others
 
 
 def _quantile(values: Sequence[float], probability: float) -> float | None:

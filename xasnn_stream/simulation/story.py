@@ -1,4 +1,4 @@
-"""The story of a simulated series: particles that sinter and break up again.
+"""The story of a simulated series: particles sinter, break up again, and oxidize.
 
 Only particles that training never saw appear, and the truth of every sweep is known.
 """
@@ -21,6 +21,9 @@ HOTTEST_K = 573.0
 SINTERING_SHARE = 0.65
 """Of the series; the rest breaks the particles up again, in larger steps."""
 
+AIR_FROM = 0.88
+"""Of the series; from here air leaks in and the particles oxidize until its end."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Chapter:
@@ -37,16 +40,21 @@ class Chapter:
     @property
     def sample(self) -> str:
         """A name a person can read, such as `0.70 to38 + 0.30 cubo55`."""
-        if len(self.parts) == 1:
-            return self.parts[0][0]
-        return " + ".join(f"{share:.2f} {particle}" for particle, share in self.parts)
+        names = [f"{share:.2f} {particle}" for particle, share in self.parts]
+        metal = self.parts[0][0] if len(names) == 1 else " + ".join(names)
+        oxidized = self.condition.oxidized
+        return f"{metal}, {oxidized:.0%} oxidized" if oxidized else metal
 
     @property
     def truth(self) -> dict[str, float]:
-        """The descriptors' true values, by name: cn1 to cn4 and r1 (Å)."""
+        """The descriptors' true values, cn1 to cn4 and r1 (Å), and the oxidized share.
+
+        The metal's: an oxide on it changes the spectrum, not these numbers.
+        """
         names = [f"cn{shell}" for shell in range(1, len(self.formed.cn) + 1)]
         values = dict(zip(names, self.formed.cn.tolist(), strict=True))
-        return {**values, "r1": self.formed.r1}
+        oxidized = self.condition.oxidized
+        return {**values, "r1": self.formed.r1, "oxidized": oxidized}
 
 
 def held_out_particles(model_folder: Path) -> tuple[str, ...]:
@@ -75,7 +83,8 @@ def tell(
 
     Particles follow each other by their number of atoms; on the way back every second
     one is passed over. In transitions two neighbours are mixed by share of
-    atoms. The temperature rises with sintering and falls afterwards.
+    atoms. The temperature rises with sintering and falls afterwards. Towards the end air
+    leaks in: the oxidized share grows from nothing to one.
 
     Raises
     ------
@@ -104,7 +113,8 @@ def _chapter(
         warmth = 1.0 - along / 2
     parts = _mixed(path, along)
     temperature_k = ROOM_K + (HOTTEST_K - ROOM_K) * warmth
-    condition = draw_condition(rng, temperature_k)
+    oxidized = round(max(0.0, (position - AIR_FROM) / (1.0 - AIR_FROM)), 3)
+    condition = draw_condition(rng, temperature_k, oxidized)
     formed = form_sample(library, parts, condition.contraction)
     return Chapter(parts, round(temperature_k, 1), condition, formed)
 

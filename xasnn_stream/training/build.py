@@ -25,6 +25,7 @@ from xasnn_stream.training.fit import fit_ensemble, fit_ridge, scaling_for
 from xasnn_stream.training.nuisances import Stage, on_grid, stage
 from xasnn_stream.training.pool import Split, draw_pool, split
 from xasnn_stream.training.recipe import Recipe, read_recipe
+from xasnn_stream.uncertainty.novelty import TESTS, NoveltySpace
 
 Progress = Callable[[str, float], None]
 """Called with a stage's name and the share of it that is done."""
@@ -40,7 +41,7 @@ _UNITS = {"r1": "angstrom"}
 class _Trained:
     tensors: dict[str, Tensor]
     calibration: Calibration
-    threshold: float
+    space: NoveltySpace
     parts: Split
 
 
@@ -108,7 +109,7 @@ def _train(recipe: Recipe, library: Library, progress: Progress) -> _Trained:
     progress("calibration", 0.0)
     ridge = fit_ridge(pool, scaling, recipe.fit.ridge, torch.arange(len(pool.noise)))
     calibration = calibrate(library, recipe, parts, on, pool, scaling, ensemble, rng)
-    space, threshold = calibrate_novelty(library, recipe, parts, on, rng)
+    space = calibrate_novelty(library, recipe, parts, on, rng)
     progress("calibration", 1.0)
     tensors = {f"ensemble.{name}": tensor for name, tensor in ensemble.items()}
     tensors |= {
@@ -124,7 +125,7 @@ def _train(recipe: Recipe, library: Library, progress: Progress) -> _Trained:
         "ridge": ridge,
         "ridge_margin": calibration.ridge_quantiles[LEVEL],
     }
-    return _Trained(tensors, calibration, threshold, parts)
+    return _Trained(tensors, calibration, space, parts)
 
 
 def _foil_on_grid(on: Stage) -> Tensor:
@@ -167,7 +168,9 @@ def _manifest(recipe: Recipe, library: Library, trained: _Trained) -> dict[str, 
                 for level, quantile in trained.calibration.quantiles.items()
             },
         },
-        "novelty": {"threshold": trained.threshold},
+        "novelty": {
+            "limits": dict(zip(TESTS, trained.space.limits.tolist(), strict=True))
+        },
         "library": {
             "file": recipe.library.name,
             "sha256": library.sha256,

@@ -1,5 +1,6 @@
-"""Calibrating intervals and the novelty threshold on particles a member never saw."""
+"""Calibrating intervals on particles a member never saw, and the limits of novelty."""
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -8,19 +9,27 @@ from torch import Tensor
 from xasnn_stream.engine.inference import Scaling, decompose, member_means
 from xasnn_stream.library import BULK, Library
 from xasnn_stream.training.fit import fit_ridge, ridge_features
-from xasnn_stream.training.mixtures import draw, labels, particle_weights
+from xasnn_stream.training.mixtures import draw, labels, particle_weights, without
 from xasnn_stream.training.nuisances import Stage, differences
-from xasnn_stream.training.pool import Pool, Split, training_structures
-from xasnn_stream.training.recipe import Recipe
+from xasnn_stream.training.pool import (
+    Pool,
+    Split,
+    held_out_sites,
+    training_structures,
+)
+from xasnn_stream.training.recipe import Recipe, WhiteLine
 from xasnn_stream.uncertainty.conformal import particle_quantile
 from xasnn_stream.uncertainty.novelty import (
+    DOUBTED_FROM,
+    TESTS,
     NoveltySpace,
     fit_novelty,
     misfit_covariance,
-    novelty_score,
+    novelty_tests,
 )
 
 _NOVELTY_DRAWS = 8000
+_4_LN_2 = 4 * math.log(2)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,7 +53,9 @@ def calibrate(
 ) -> Calibration:
     """Score every training particle with the member that never saw it.
 
-    A single member errs more than the ensemble, so the intervals err on the wide side.
+    A particle is scored without the sites it shares with held-out ones, as it is
+    trained on. A single member errs more than the ensemble, so the intervals err on the
+    wide side.
     """
     scores: list[Tensor] = []
     ridge_scores: list[Tensor] = []
@@ -77,12 +88,16 @@ def calibrate(
 def _left_out(
     library: Library, recipe: Recipe, name: str, rng: torch.Generator
 ) -> Tensor:
-    """Return draws of one particle at every scale, alone and with a bulk fraction."""
+    """Return draws of one particle at every scale, alone and with a bulk fraction.
+
+    Sites shared with held-out particles are left out.
+    """
+    banned = held_out_sites(library, recipe.held_out)
     blocks: list[Tensor] = []
     for scale in library.scales:
         if name not in library.complete(scale):
             continue
-        alone = particle_weights(library, name, scale)
+        alone = without(library, name, scale, banned)
         bulk = particle_weights(library, BULK, scale)
         count = recipe.calibration.draws
         share = torch.where(
@@ -100,33 +115,48 @@ def calibrate_novelty(
     parts: Split,
     on: Stage,
     rng: torch.Generator,
-) -> tuple[NoveltySpace, float]:
-    """Return the novelty space and its threshold, theory–experiment misfit included.
+) -> NoveltySpace:
+    """Return the novelty space with its limits, theory–experiment misfit included.
 
     Theory misses a measured foil by a known share of its fine structure; it is expected
-    to miss a difference spectrum by the same share of that difference.
+    to miss a difference spectrum by the same share of that difference. The limit of the
+    white line is set on whole particles alone: in that direction measured metals lie
+    where theory does, and loose sites, which no sample is made of, do not.
     """
+    settings = recipe.novelty
     inside = on.x > 0
     fine_structure = (on.foil - on.atomic)[inside].square().mean().sqrt()
-    share = recipe.novelty.foil_misfit_rms / float(fine_structure)
-    clean = _noiseless(library, recipe, parts, on, rng).double()
-    size = clean.square().mean(-1).sqrt()
+    share = settings.foil_misfit_rms / float(fine_structure)
+    kit = training_structures(library, recipe, parts)
+    weights = draw(kit, recipe.mixtures, _NOVELTY_DRAWS, rng)
+    silent = replace(recipe.nuisances, noise=(0.0, 0.0), foil_noise=(0.0, 0.0))
+    seed = int(torch.randint(2**31, (1,), generator=rng))
+    clean, oxidized = (
+        differences(there, weights, silent, torch.Generator().manual_seed(seed)).values
+        for there in (on, _oxidized(on, settings.white_line))
+    )
+    size = clean.double().square().mean(-1).sqrt()
     typical = float(size.median())
     grid = on.grid.double()
-    misfit = misfit_covariance(grid, share * typical, recipe.novelty.length_ev)
-    space = fit_novelty(clean, misfit)
+    misfit = misfit_covariance(grid, share * typical, settings.length_ev)
+    white_line = (oxidized - clean).double().mean(0)
+    space = fit_novelty(clean.double(), misfit, white_line)
     variance, directions = torch.linalg.eigh(misfit)
     factor = directions * variance.clamp(min=0).sqrt()
     missed = torch.randn(clean.shape, generator=rng).double() @ factor.T
     measured = clean + missed * (size / typical).unsqueeze(-1)
-    scores = novelty_score(space, measured, torch.zeros(len(clean)).double())
-    return space, float(scores.quantile(recipe.novelty.level))
+    tests = novelty_tests(space, measured, torch.zeros(len(clean)).double())
+    limits = tests.quantile(settings.level, dim=0)
+    particles = torch.cat(
+        [_left_out(library, recipe, name, rng) for name in parts.training]
+    )
+    drawn = differences(on, particles, recipe.nuisances, rng)
+    tests = novelty_tests(space, drawn.values.double(), drawn.noise[:, 0].double())
+    limits[-1] = tests[:, -1].quantile(settings.level) / DOUBTED_FROM[TESTS[-1]]
+    return replace(space, limits=limits)
 
 
-def _noiseless(
-    library: Library, recipe: Recipe, parts: Split, on: Stage, rng: torch.Generator
-) -> Tensor:
-    kit = training_structures(library, recipe, parts)
-    silent = replace(recipe.nuisances, noise=(0.0, 0.0), foil_noise=(0.0, 0.0))
-    weights = draw(kit, recipe.mixtures, _NOVELTY_DRAWS, rng)
-    return differences(on, weights, silent, rng).values
+def _oxidized(on: Stage, line: WhiteLine) -> Stage:
+    """Return the stage with an oxide's white line on every sample, not on the foil."""
+    offset = (on.x - line.at_ev) / line.fwhm_ev
+    return replace(on, mu=on.mu + line.height * torch.exp(-_4_LN_2 * offset.square()))

@@ -69,11 +69,18 @@ them the nominal level itself is uncertain by several points.
 
 ![Held-out particles under N1]({FIGURE})
 
+## Novelty
+
+Share of these spectra that novelty does not let pass as `ok`, with a share of a full oxide's white line (+0.25 of the edge step, 3.5 eV above the edge) on top:
+`caution` at first, `outside` at twice that white line.
+
+{_novelty_table(manifest["metrics"])}
+
 ## Limits
 
 {limits}
-- Theory misses measured foils by {recipe.novelty.foil_misfit_rms:g} rms. Novelty is calibrated with that misfit (threshold
-  {manifest["novelty"]["threshold"]:.2f}); intervals are not: on measured particles they hold only as far as theory does.
+- Theory misses measured foils by {recipe.novelty.foil_misfit_rms:g} rms. Novelty is calibrated with that misfit;
+  intervals are not: on measured particles they hold only as far as theory does.
 - Sample and foil are aligned on their own edges, so a chemical shift is not used.
 """
     (folder / "card.md").write_text(text)
@@ -109,6 +116,16 @@ def _interval_table(rows: list[dict[str, Any]], names: list[str]) -> str:
             cells = [format(values[name], format_) for name in names]
             lines.append(_row([*first, title, *cells]))
             first = ["", "", ""]
+    return "\n".join(lines)
+
+
+def _novelty_table(rows: list[dict[str, Any]]) -> str:
+    kinds = list(rows[0]["novelty_doubted"])
+    head = ["condition", "shapes", *(kind.replace("_", " ") for kind in kinds)]
+    lines = [_row(head), _row(["---"] * len(head))]
+    for row in rows:
+        cells = [f"{row['novelty_doubted'][kind]:.0%}" for kind in kinds]
+        lines.append(_row([row["condition"], row["shapes"], *cells]))
     return "\n".join(lines)
 
 

@@ -87,11 +87,11 @@ def structures(
         sites=torch.tensor([[reference[s]] for s in single]),
         scaled_sites=torch.tensor([[at[s] for at in rows] for s in everywhere]),
         particles=torch.stack(
-            [_without(library, n, REFERENCE_SCALE, banned) for n in whole]
+            [without(library, n, REFERENCE_SCALE, banned) for n in whole]
         ),
         scaled_particles=torch.stack(
             [
-                torch.stack([_without(library, n, scale, banned) for n in scaled])
+                torch.stack([without(library, n, scale, banned) for n in scaled])
                 for scale in scales
             ]
         ),
@@ -187,7 +187,8 @@ def _remaining(
     return complete and kept >= _MIN_REMAINDER * atoms
 
 
-def _without(library: Library, name: str, scale: float, banned: set[str]) -> Tensor:
+def without(library: Library, name: str, scale: float, banned: set[str]) -> Tensor:
+    """Return a particle as weights over rows without some sites, normalized, `rows`."""
     weights = particle_weights(library, name, scale)
     rows = library.rows(scale)
     gone = [

@@ -51,12 +51,22 @@ class Nuisances:
 
 
 @dataclass(frozen=True, slots=True)
+class WhiteLine:
+    """What a full oxide adds to normalized μ: a Gaussian, eV relative to the edge."""
+
+    at_ev: float
+    fwhm_ev: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
 class NoveltyRecipe:
     """Theory–experiment misfit of a foil and its correlation length; alarm level."""
 
     foil_misfit_rms: float
     length_ev: float
     level: float
+    white_line: WhiteLine
 
 
 @dataclass(frozen=True, slots=True)

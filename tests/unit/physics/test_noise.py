@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from xasnn_stream.physics.align import rebin
-from xasnn_stream.physics.noise import bin_noise, point_noise
+from xasnn_stream.physics.noise import bin_noise, outliers, point_noise
 from xasnn_stream.physics.ragged import stack
 
 SIGMA = 2e-3
@@ -80,3 +80,41 @@ def test_noise_of_interpolated_bins_is_on_the_safe_side(spacing):
     predicted = bin_noise(at, axis, valid, noise, 1.0).square().mean().sqrt().item()
     # Interpolation between two points averages them, which the rule leaves out.
     assert measured < predicted < 1.4 * measured
+
+
+def rising(energy):
+    """An edge of 5 eV width at 100 eV with some fine structure."""
+    x = energy - 100
+    return 0.5 + np.arctan(x / 2.5) / np.pi + 0.05 * np.sin(x / 6) * np.exp(-x / 200)
+
+
+def found_at(curve, energy, sigma=1e-3):
+    axis, values, valid = noisy(energy, curve, draws=1, sigma=sigma)
+    noise, e0 = torch.tensor([sigma]), torch.tensor([100.0])
+    return energy[outliers(axis, values, valid, noise, e0)[0].numpy()]
+
+
+def test_a_smooth_edge_has_no_outliers():
+    energy = np.arange(0.0, 300.0, 0.5)
+    assert not len(found_at(rising(energy), energy))
+
+
+@pytest.mark.parametrize("at", [40.0, 130.0, 250.0])
+def test_a_glitch_is_an_outlier(at):
+    energy = np.arange(0.0, 300.0, 0.5)
+    found = found_at(rising(energy) + 0.05 * (energy == at), energy)
+    assert at in found
+    # Its neighbours are compared with it.
+    assert all(abs(found - at) <= 1.0)
+
+
+def test_a_jump_is_seen_from_both_sides():
+    energy = np.arange(0.0, 300.0, 0.5)
+    found = found_at(rising(energy) + 0.05 * (energy >= 150), energy)
+    assert found.tolist() == [149.5, 150.0]
+
+
+def test_a_step_within_the_noise_is_not_seen():
+    energy = np.arange(0.0, 300.0, 0.5)
+    glitched = rising(energy) + 0.05 * (energy == 150)
+    assert not len(found_at(glitched, energy, sigma=2e-2))

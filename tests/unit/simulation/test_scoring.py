@@ -57,3 +57,29 @@ def test_a_rejected_sweep_counts_but_has_no_numbers():
     assert summary.verdicts == {"rejected": 1}
     assert summary.median_error_cn1 is None
     assert summary.document()["coverage_cn1"] is None
+
+
+def _oxidized(share, verdict):
+    estimate = {"verdict": verdict, "descriptors": {}}
+    return Sighting({"cn1": 9.0, "oxidized": share}, estimate, 0.1, 0.1, True)
+
+
+def test_verdicts_on_oxidized_sweeps_are_counted_by_the_truth():
+    summary = summarize(
+        [
+            *(_oxidized(0.3, "outside"), _oxidized(1.0, "ok")),
+            *(_oxidized(0.0, "ok"), _oxidized(0.29, "caution")),
+            *(_oxidized(0.1, "outside"), Sighting({"cn1": 9.0})),
+        ]
+    )
+    assert (summary.oxidized, summary.oxidized_ok) == (2, 1)
+    assert summary.others_usable == pytest.approx(2 / 4)
+
+
+def test_accuracy_is_that_of_sweeps_without_oxide():
+    metal = _seen(9.0, 9.2, 0.5)
+    oxide = _seen(9.0, 12.0, 0.5)
+    oxide.truth["oxidized"] = 0.2
+    summary = summarize([metal, oxide])
+    assert summary.metallic == 1
+    assert summary.median_error_cn1 == pytest.approx(0.2)

@@ -53,7 +53,17 @@ def test_a_mixture_is_the_mean_over_atoms_and_over_bonds(library, particles):
     bonds = (a * one.cn[0] * one.r1 + b * two.cn[0] * two.r1) / chapter.truth["cn1"]
     # The particles are contracted by 0.6 % at most.
     assert 0.994 <= chapter.truth["r1"] / bonds <= 1.0
-    assert set(chapter.truth) == {"cn1", "cn2", "cn3", "cn4", "r1"}
+    assert set(chapter.truth) == {"cn1", "cn2", "cn3", "cn4", "r1", "oxidized"}
+
+
+def test_air_leaks_in_at_the_end(library, particles):
+    story = tell(library, particles, 40, np.random.default_rng(1))
+    oxidized = [chapter.truth["oxidized"] for chapter in story]
+
+    assert oxidized[:35] == [0.0] * 35
+    assert np.all(np.diff(oxidized[34:]) > 0)
+    assert oxidized[-1] == 1.0
+    assert story[-1].sample.endswith(", 100% oxidized")
 
 
 def test_a_story_can_be_a_single_sweep(library, particles):

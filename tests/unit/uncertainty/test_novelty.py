@@ -1,15 +1,21 @@
+import dataclasses
+
 import pytest
 import torch
 
 from xasnn_stream.uncertainty.novelty import (
     LEADING,
+    TESTS,
+    doubted,
     fit_novelty,
     misfit_covariance,
     novelty_score,
+    novelty_tests,
 )
 
 X = torch.arange(-10.0, 91.0, dtype=torch.float64)
 RMS = 0.01
+LINE = 0.25 * torch.exp(-0.5 * ((X - 2) / 2).square())
 
 
 def curves(count, seed=0):
@@ -22,7 +28,7 @@ def curves(count, seed=0):
 
 @pytest.fixture(scope="module")
 def space():
-    return fit_novelty(curves(2000), misfit_covariance(X, RMS, 4.0))
+    return fit_novelty(curves(2000), misfit_covariance(X, RMS, 4.0), LINE)
 
 
 def silent(count=1):
@@ -35,6 +41,37 @@ def test_the_misfit_is_a_stationary_smooth_curve():
     # Matérn 3/2 at one correlation length: (1 + √3)·exp(-√3) = 0.483.
     assert covariance[0, 4].item() / RMS**2 == pytest.approx(0.4834, abs=1e-4)
     assert torch.linalg.eigvalsh(covariance).min() > 0
+
+
+def test_a_share_of_the_white_line_is_what_was_added(space):
+    base = curves(50, seed=4)
+    test = TESTS.index("white_line")
+    before, after = (
+        novelty_tests(space, base + share * LINE, silent(50))[:, test]
+        for share in (0.0, 0.3)
+    )
+    # Linear, so exact whatever else is in the spectrum.
+    assert (after - before).tolist() == pytest.approx([0.3] * 50, abs=1e-9)
+    assert before.abs().max() < 0.05
+
+
+def test_a_missing_white_line_is_not_novel(space):
+    base = curves(50, seed=4)
+    test = TESTS.index("white_line")
+    assert (novelty_tests(space, base - 0.2 * LINE, silent(50))[:, test] < 0).all()
+
+
+def test_each_test_is_measured_by_its_own_limit(space):
+    wide = dataclasses.replace(space, limits=torch.tensor([2.0, 4.0, 0.1]).double())
+    base = curves(5, seed=4)
+    plain, limited = (novelty_tests(s, base, silent(5)) for s in (space, wide))
+    torch.testing.assert_close(limited * wide.limits, plain)
+    assert novelty_score(wide, base, silent(5)).tolist() == limited.amax(-1).tolist()
+
+
+def test_a_white_line_is_doubted_before_it_is_novel():
+    tests = torch.tensor([[0.9, 0.9, 0.4], [0.9, 0.9, 0.6], [0.0, 1.1, 0.0]])
+    assert doubted(tests).tolist() == [False, True, True]
 
 
 def test_the_score_is_the_larger_of_two_shares_of_the_mahalanobis_distance(space):
@@ -68,7 +105,7 @@ def test_draws_with_misfit_and_noise_score_one(space):
 
 
 def test_a_white_line_raises_the_score_the_more_the_higher(space):
-    line = torch.exp(-0.5 * ((X - 2) / 2).square())
+    line = LINE / LINE.max()
     base = curves(50, seed=4)
     scores = [
         novelty_score(space, base + height * line, silent(50)).mean().item()

@@ -1,0 +1,94 @@
+"""What the verdict on one estimate is made of."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from xasnn_stream.engine.batch import Batch, Context
+from xasnn_stream.engine.intake import Absorption
+from xasnn_stream.estimate import Descriptor
+from xasnn_stream.physics.signals import plateau
+from xasnn_stream.spectrum import FloatArray, Run, Spectrum
+from xasnn_stream.uncertainty.novelty import TESTS
+
+_MAX_SPACING_EV = 5.0
+"""Between two points that the networks read across; a core hole is 5 eV wide."""
+
+_PLATEAU = 5
+"""Consecutive readings at the highest or lowest value; a counter that is not saturated
+does not repeat itself so often."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What was found; shifts in eV and None where unknown.
+
+    `novelty` holds the tests' values over their limits. `glitches` are energies (eV) of
+    points that leave the curve, `gap` the ends of a range without points, `clipped`
+    the channels that stand still at their end.
+    """
+
+    run: Run
+    n_missed: int
+    novelty: dict[str, float]
+    beyond_domain: tuple[str, ...]
+    foil: str | None
+    edge_shift_ev: float | None
+    axis_shift_ev: float | None
+    calibrated_axis: bool
+    glitches: tuple[float, ...]
+    gap: tuple[float, float] | None
+    clipped: tuple[str, ...]
+
+
+def gather(
+    context: Context,
+    spectrum: Spectrum,
+    absorption: Absorption,
+    batch: Batch,
+    row: int,
+    descriptors: dict[str, Descriptor],
+) -> Evidence:
+    """Collect what speaks for and against one row of a batch."""
+    energy = absorption.energy_ev
+    outliers = batch.outliers[row, : len(energy)].cpu().numpy()
+    return Evidence(
+        run=spectrum.run,
+        n_missed=spectrum.accounting.n_missed,
+        novelty=dict(zip(TESTS, batch.novelty[row].tolist(), strict=True)),
+        beyond_domain=tuple(
+            name
+            for name, (low, high) in context.model.domain.items()
+            if not low <= descriptors[name].value <= high
+        ),
+        foil=batch.foils[row],
+        edge_shift_ev=_known(float(batch.edge_shift[row])),
+        axis_shift_ev=_known(float(batch.axis_shift[row])),
+        calibrated_axis=batch.own[row] is not None,
+        glitches=tuple(energy[outliers].tolist()),
+        gap=_gap(context, energy, float(batch.sample.position[row])),
+        clipped=tuple(
+            role
+            for role, readings in spectrum.channels.items()
+            if _PLATEAU <= plateau(readings) < len(readings)
+        ),
+    )
+
+
+def _gap(
+    context: Context, energy: FloatArray, position: float
+) -> tuple[float, float] | None:
+    """Return the widest gap the networks would read across, None if none is wide."""
+    model = context.model
+    grid = model.grid.cpu().numpy() + position - float(model.tensors["edge_at"])
+    read = (energy[1:] > grid[0]) & (energy[:-1] < grid[-1])
+    spacing = np.where(read, np.diff(energy), 0.0)
+    widest = int(spacing.argmax())
+    if spacing[widest] <= _MAX_SPACING_EV:
+        return None
+    return float(energy[widest]), float(energy[widest + 1])
+
+
+def _known(shift: float) -> float | None:
+    return None if math.isnan(shift) else shift
