@@ -100,7 +100,7 @@ def test_the_series_is_published_from_the_command_line(tmp_path, library_path):
 
 def test_a_mistake_is_one_sentence_and_exit_code_2(tmp_path, capsys):
     assert main(["playback", str(tmp_path / "absent.csv")]) == 2
-    assert "absent.csv cannot be played back" in capsys.readouterr().err
+    assert "absent.csv cannot be read" in capsys.readouterr().err
 
 
 def test_ctrl_c_ends_the_run_in_order(measured):
