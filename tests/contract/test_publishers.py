@@ -382,3 +382,41 @@ def publish_and_end(run: list[Named], into: str, file: Path) -> None:
 
 def _written(file: Path, name: str) -> bool:
     return file.exists() and f'["{name}",' in file.read_text()
+
+
+def test_a_daemon_reads_pickle_from_the_address_it_was_told(
+    measured, proxy, published, free_ports, tmp_path
+):
+    from xasnn_stream import client
+
+    _, url = proxy
+    feed = f"tcp://127.0.0.1:{free_ports(1)[0]}"
+    log = tmp_path / "daemon.log"
+    with (
+        log.open("w") as output,
+        subprocess.Popen(
+            [
+                *(sys.executable, "-m", "xasnn_stream", "run", PROFILE),
+                *("--source", url, "--allow-pickle", url, "--feed", feed),
+                *("--http", "none", "--state", str(tmp_path)),
+                *("--reference", str(measured.foil)),
+            ],
+            stderr=output,
+        ) as process,
+        client.subscribe(feed, timeout_s=WAIT_S) as subscription,
+    ):
+        try:
+            assert subscription.ready(60), log.read_text()
+            deadline = time.monotonic() + WAIT_S
+            while "reading zmq" not in log.read_text():
+                assert time.monotonic() < deadline, log.read_text()
+                time.sleep(0.05)
+            published(measured.runs[0], trusted=True)
+            result = next(subscription)
+        finally:
+            process.terminate()
+            process.wait(40)
+    (expected,) = measured.estimates(measured.runs[0])
+    assert result.estimate["id"] == expected["id"]
+    assert result.estimate["descriptors"] == expected["descriptors"]
+    assert "PICKLE IS OPENED" in log.read_text()
