@@ -17,6 +17,9 @@ _TOKEN = re.compile(
     r"""'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|(\[(?:[^\]'"]|'(?:[^'\\]|\\.)*'"""
     r"""|"(?:[^"\\]|\\.)*")*\])|([^\s,()]+)"""
 )
+_ESCAPED = re.compile(r"\\(.)")
+_END = re.compile(r"^1;", re.MULTILINE)
+"""The last line of Perl."""
 _REFERENCE = re.compile(r"^\s*Ref\b")
 _ABSENT = ("", "0", "none", "0.0")
 
@@ -57,12 +60,20 @@ def read_athena(text: str, where: str) -> list[Table]:
         for _, parameters, arrays in absorption
         if _REFERENCE.match(parameters.get("label", ""))
     }
-    skipped = len(records) - len(absorption)
-    return [_table(record, references, skipped) for record in absorption]
+    notes: tuple[str, ...] = ()
+    if len(absorption) < len(records):
+        notes += (
+            f"{len(records) - len(absorption)} groups of the project are not μ(E)",
+        )
+    if not json_form and not _END.search(text):
+        notes += ("the project breaks off; groups may be missing",)
+    return [_table(record, references, notes) for record in absorption]
 
 
 def _table(
-    record: Record, references: Mapping[str, Mapping[str, FloatArray]], skipped: int
+    record: Record,
+    references: Mapping[str, Mapping[str, FloatArray]],
+    notes: tuple[str, ...],
 ) -> Table:
     group, parameters, arrays = record
     columns = {"energy": arrays["x"], "mu": arrays["y"]}
@@ -72,12 +83,9 @@ def _table(
     reference = references.get(parameters.get("tag", group))
     if reference is not None and np.array_equal(reference["x"], arrays["x"]):
         columns["mu_ref"] = reference["y"]
-    notes: tuple[str, ...] = ()
     shift = parameters.get("bkg_eshift", "0")
     if _is_other_than_zero(shift):
-        notes += (f"the project's energy shift of {shift} eV is not applied",)
-    if skipped:
-        notes += (f"{skipped} groups of the project are not μ(E)",)
+        notes = (f"the project's energy shift of {shift} eV is not applied", *notes)
     label = parameters.get("label", "").strip() or group
     facts = replace(facts_of(parameters), sample=label, mode=_mode(parameters))
     return Table(label, columns, facts, notes=notes)
@@ -112,28 +120,29 @@ def _is_other_than_zero(text: str) -> bool:
 
 
 def _perl_records(text: str) -> Iterator[Record]:
-    group, parameters, arrays = "", dict[str, str](), dict[str, FloatArray]()
+    """Yield the whole groups; one that breaks off is not read."""
+    found = dict[str, str]()
     for line in text.splitlines():
         key, _, value = line.partition("=")
-        key = key.strip()
-        if key == "$old_group":
-            group = value.strip().strip("';\"")
-        elif key == "@args":
-            tokens = _tokens(value)
-            parameters = dict(zip(tokens[::2], tokens[1::2], strict=False))
-        elif key in ("@x", "@y", "@i0"):
-            arrays[key[1:]] = np.array([float(token) for token in _tokens(value)])
+        if key.strip() in ("$old_group", "@args", "@x", "@y", "@i0"):
+            found[key.strip()[1:]] = value
         elif line.startswith("[record]"):
-            yield group, parameters, arrays
-            group, parameters, arrays = "", {}, {}
+            tokens = _tokens(found.pop("args", ""))
+            group = "".join(_tokens(found.pop("old_group", "")))
+            arrays = {name: np.array(_tokens(v), float) for name, v in found.items()}
+            yield group, dict(zip(tokens[::2], tokens[1::2], strict=False)), arrays
+            found = {}
 
 
 def _tokens(text: str) -> list[str]:
     """Return a Perl list's elements, quotes removed; lists within stay text."""
-    return [
-        next((part for part in match.groups() if part is not None), "")
-        for match in _TOKEN.finditer(text.strip().rstrip(";"))
-    ]
+    tokens: list[str] = []
+    for match in _TOKEN.finditer(text.strip().rstrip(";")):
+        single, double, nested, bare = match.groups()
+        quoted = single if single is not None else double
+        plain = nested if quoted is None else _ESCAPED.sub(r"\1", quoted)
+        tokens.append(bare if plain is None else plain)
+    return tokens
 
 
 def _json_records(text: str) -> Iterator[Record]:
