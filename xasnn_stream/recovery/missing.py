@@ -13,6 +13,8 @@ GIVE_UP_S = 6 * 3600.0
 """A run whose stop was not stored for so long will not have one."""
 READ_S = 600.0
 """A run that was read has its result by then, however long the queues are."""
+OVERDUE_S = 5.0
+"""A stop that is stored comes over a live source within this, or it is lost."""
 MAX_KNOWN = 1_000
 NEVER = float("inf")
 
@@ -104,11 +106,16 @@ class Missing:
             return [uid for uid, s in self._known.items() if s.due <= now]
 
     def may_read(self, uid: str) -> bool:
-        """Whether a stored run may be read now: not heard, and not to be left alone."""
+        """Whether a run whose stop is stored may be read now.
+
+        Not while it is to be left alone. A run that is heard should have had its stop:
+        it may be read if it still is `OVERDUE_S` after the first time of asking.
+        """
         with self._lock:
+            if uid in self._heard and uid not in self._known:
+                self._search(uid).due = self._clock() + OVERDUE_S
             search = self._known.get(uid)
-            due = search is None or search.due <= self._clock()
-            return due and uid not in self._heard
+            return search is None or search.due <= self._clock()
 
     def reading(self, uid: str) -> None:
         """Leave a run alone that is being read: its result will follow."""

@@ -117,13 +117,15 @@ def start_daemon(
     *,
     foil: str | None = None,
     results: bool = True,
+    backfill: str | None = None,
 ) -> None:
     """Start the daemon and wait until it is ready.
 
     `foil` is what `--reference` takes, by default the services' own file; `results`
-    says whether results go to Tiled as well.
+    says whether results go to Tiled as well, `backfill` where lost runs are stored.
     """
     tiled = ["--results", services.tiled] if results else []
+    stored = ["--backfill", backfill] if backfill else []
     children.start(
         "daemon",
         _python(
@@ -133,6 +135,7 @@ def start_daemon(
             *("--feed", services.feed),
             *("--http", f"127.0.0.1:{services.http_port}"),
             *tiled,
+            *stored,
             *("--reference", foil or str(services.foil)),
             *("--state", str(services.folder / "state")),
         ),

@@ -162,15 +162,18 @@ def test_a_lost_run_of_no_profile_is_forgotten(backfill, store, missing, clock):
     assert missing.count == 0
 
 
-def test_a_run_that_is_being_heard_is_left_to_its_live_source(
+def test_a_run_that_is_being_heard_is_left_to_its_live_source_for_a_while(
     backfill, store, missing, clock
 ):
-    store.add("live")
+    store.add("live", "cut off")
     missing.heard("live")
+    missing.heard("cut off")
     assert starts(backfill) == []
-    missing.unheard("live")
-    clock.now_s += 60.0
-    assert starts(backfill) == ["live"]
+    clock.now_s += 3.0
+    missing.complete("live")
+    assert starts(backfill) == []
+    clock.now_s += 3.0
+    assert starts(backfill) == ["cut off"]
 
 
 def test_a_run_that_cannot_be_read_holds_up_no_other_and_is_tried_later(

@@ -64,14 +64,23 @@ def test_the_stop_of_a_known_run_has_it_looked_for_soon_again(missing, clock):
     assert missing.count == 1
 
 
-def test_a_run_that_is_heard_is_left_alone(missing, clock):
+def test_a_run_that_is_heard_is_not_looked_for(missing, clock):
     missing.heard("a")
     missing.unknown("a")
     clock.now_s += 10.0
-    assert missing.due() == []
-    assert not missing.may_read("a")
-    missing.unheard("a")
-    assert missing.may_read("a")
+    assert (missing.due(), missing.count) == ([], 0)
+
+
+def test_a_run_that_is_heard_may_be_read_once_its_stop_is_overdue(missing, clock):
+    for uid in ("late", "in time"):
+        missing.heard(uid)
+        assert not missing.may_read(uid)
+    clock.now_s += 4.0
+    missing.complete("in time")
+    assert (missing.due(), missing.count) == ([], 1)
+    clock.now_s += 1.0
+    assert missing.due() == ["late"]
+    assert missing.may_read("late")
 
 
 def test_a_run_being_read_or_given_up_is_not_read_again(missing, clock):
