@@ -1,5 +1,6 @@
 """The live page as somebody at the beamline sees it, in Chromium."""
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -85,6 +86,20 @@ def test_a_spectrum_fills_in_while_it_is_measured_and_ends_in_its_result(site, p
     assert page.scans() == ["2", "1"]
     assert "% measured" not in page.text("#progress")
     assert page.chromium.errors == []
+
+
+def test_a_sweep_nobody_hears_of_any_more_gives_way_to_later_results(
+    site, page, monkeypatch
+):
+    page.open()
+    then = time.time() - 100
+    with monkeypatch.context() as long_ago:
+        long_ago.setattr("xasnn_stream.partials.time.time", lambda: then)
+        site.publish(partial(2, 0.5))
+    page.shows("#progress", "50 % measured")
+    site.add(final(3))
+    page.drawn()
+    page.shows("#shown", "Scan 3")
 
 
 def test_a_reload_shows_every_result_once(site, page):

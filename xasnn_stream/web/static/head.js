@@ -21,16 +21,22 @@ function drawAlarm(store, lostAt) {
   const lost = lostAt !== null;
   document.body.classList.toggle("lost", lost);
   at("alarm").hidden = !lost;
-  if (lost) {
-    const seconds = (Date.now() - lostAt) / 1000;
-    words.say(at("alarm"), `No connection to the daemon since ${words.clock(lostAt / 1000)}, for `
-      + `${words.age(seconds)}. What you see is from before. It does not answer, or too many `
-      + "pages are open; trying again …");
-  }
-  words.say(at("connection"), lost ? "not connected" : store.status ? "connected, live" : "connecting …");
+  if (lost)
+    words.say(at("alarm"), `No connection to the daemon since ${words.clock(lostAt / 1000)}. What you see is from `
+      + "before. It does not answer, or too many pages are open; trying again …");
+  const missing = lost && `not connected for ${words.age((Date.now() - lostAt) / 1000)}`;
+  words.say(at("connection"), missing || (store.status ? "connected" : "connecting …"));
   const waits = store.status?.waits_for ?? [];
   at("notice").hidden = lost || waits.length === 0;
   words.say(at("notice"), `Not ready: ${waits.join("; ")}`);
+  drawTitle(store.latest(), lost);
+}
+
+function drawTitle(latest, lost) {
+  const verdict = latest?.estimate.verdict;
+  const newest = latest ? `${words.GLYPHS[verdict] ?? ""} ${verdict}, scan ${words.scan(latest.estimate.run)}` : "xasnn-stream";
+  const title = lost ? "! no connection" : newest;
+  if (document.title !== title) document.title = title;
 }
 
 function drawAge(store) {
@@ -45,7 +51,6 @@ function drawNewest(newest) {
   words.say(at("verdict").querySelector(".word"), verdict ?? "no result yet");
   words.say(at("which"), newest ? describe(newest) : "");
   at("which").title = newest ? `run ${newest.estimate.run.uid}` : "";
-  document.title = newest ? `${words.GLYPHS[verdict] ?? ""} ${verdict}, scan ${words.scan(newest.estimate.run)}` : "xasnn-stream";
   at("reasons").replaceChildren(
     ...(newest?.estimate.reasons ?? []).map(({ text }) => words.element("li", "", sentence(text))),
   );

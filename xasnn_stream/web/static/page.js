@@ -45,9 +45,9 @@ function drawProfiles() {
   const names = store.profiles();
   const select = at("profile");
   at("profile-label").hidden = names.length < 2;
-  if (select.options.length === names.length + 1) return;
-  const all = new Option("all", "");
-  select.replaceChildren(all, ...names.map((name) => new Option(name, name)));
+  if ([...select.options].slice(1).map((one) => one.value).join("\n") === names.join("\n")) return;
+  select.replaceChildren(new Option("all", ""), ...names.map((name) => new Option(name, name)));
+  if (!names.includes(store.profile)) store.profile = "";
   select.value = store.profile;
 }
 

@@ -3,6 +3,7 @@
 const MAX_RESULTS = 1000;
 const MAX_PARTIALS = 64;
 const WITH_ARRAYS = 64;
+const SILENT_S = 60;
 
 const sweepOf = ({ estimate }) =>
   JSON.stringify([estimate.provenance.profile, estimate.run.uid, estimate.run.sweep]);
@@ -83,11 +84,18 @@ export class Store {
 
   // The sweep being measured; one is kept until it ends, so that two do not alternate.
   measured() {
+    const goesOn = (one) => one && this.wanted(one) && !this.abandoned(one);
     const current = this.partials.get(this.watched);
-    if (current && this.wanted(current)) return current;
-    const found = [...this.partials.entries()].findLast(([, one]) => this.wanted(one));
+    if (goesOn(current)) return current;
+    const found = [...this.partials.entries()].findLast(([, one]) => goesOn(one));
     this.watched = found?.[0];
     return found?.[1] ?? null;
+  }
+
+  // Whether others were finished since a sweep was last heard of.
+  abandoned({ published }) {
+    const latest = this.latest();
+    return latest !== null && latest.published > published && this.now() - published > SILENT_S;
   }
 
   chosenResult() {
@@ -108,11 +116,15 @@ export class Store {
     this.chosen = next >= shown.length ? null : shown[next].seq;
   }
 
+  // Names and units of all descriptors shown.
   descriptors() {
+    const key = `${this.version} ${this.profile}`;
+    if (this.named?.key === key) return this.named.units;
     const units = new Map();
     for (const { estimate } of this.shownResults())
       for (const [name, { unit }] of Object.entries(estimate.descriptors))
         if (!units.has(name)) units.set(name, unit ?? "");
+    this.named = { key, units };
     return units;
   }
 }

@@ -7,10 +7,10 @@ const MAX_PLOTS = 12;
 const MAX_POINTS = 500;
 const MANY = 150; // More points than this are drawn small, as squares: discs take long.
 const AROUND_ONE_S = 30;
-const EDGE = 5; // What lies beyond a plot is drawn at its edge, so many pixels inside.
+const EDGE = 7; // What lies beyond a plot is drawn at its edge, so many pixels inside.
 const place = document.getElementById("trends");
 let plots = new Map();
-let rows = []; // What all plots show, by time of measurement.
+let rows = []; // The results all plots show, by time of measurement.
 let drawn = {};
 let chosen = null;
 
@@ -24,8 +24,10 @@ export function draw(store, pick) {
     rows = store.shownResults().filter((one) => !one.void).slice(-MAX_POINTS);
     rows.sort((a, b) => timeOf(a) - timeOf(b));
     build(store.descriptors(), pick);
-    for (const [name, { plot, heading }] of plots) {
-      plot.setData([rows.map(timeOf), rows.map((row) => numberOf(row, name))]);
+    const times = rows.map(timeOf);
+    for (const [name, { plot, heading, points }] of plots) {
+      points.splice(0, points.length, ...rows.map((row, k) => pointOf(row, times[k], name)));
+      plot.setData([times, points.map(({ value }) => value)]);
       caption(heading, name, rows.findLast((row) => row.estimate.descriptors[name]));
     }
   } else for (const { plot } of plots.values()) plot.redraw(false);
@@ -38,9 +40,10 @@ export function restyle() {
 
 const timeOf = ({ estimate, published }) => estimate.time.end ?? estimate.time.start ?? published;
 
-function numberOf({ estimate }, name) {
-  const value = estimate.descriptors[name]?.value;
-  return words.finite(value) ? value : null;
+function pointOf({ seq, estimate }, time, name) {
+  const { value, interval } = estimate.descriptors[name] ?? {};
+  const whole = Array.isArray(interval) && interval.every(words.finite);
+  return { seq, time, verdict: estimate.verdict, value: words.finite(value) ? value : null, bounds: whole ? interval : null };
 }
 
 function build(units, pick) {
@@ -55,7 +58,8 @@ function build(units, pick) {
     const spot = words.element("div", "plot");
     const last = k === names.length - 1; // It has the axis for all.
     place.append(words.element("figure", last ? "trend last" : "trend", head, spot));
-    plots.set(name, { heading, plot: trend(spot, name, last, heading, pick) });
+    const points = [];
+    plots.set(name, { heading, points, plot: trend({ spot, name, last, heading, points, pick }) });
   }
   if (units.size > MAX_PLOTS)
     place.append(words.element("p", "empty", `${units.size - MAX_PLOTS} more are in the table only.`));
@@ -66,17 +70,17 @@ function caption(heading, name, row) {
   words.say(heading, descriptor ? `${words.value(name, descriptor)} · scan ${words.scan(row.estimate.run)}` : "–");
 }
 
-function trend(spot, name, last, heading, pick) {
+function trend({ spot, name, last, heading, points, pick }) {
   const bare = { values: (u, ticks) => ticks.map(() => ""), size: 6 };
   const times = { size: 24, space: 70, values: (u, ticks, k, space, step) => ticks.map((t) => words.moment(t, step)) };
   const plot = fill(spot, {
     cursor: { sync: { key: "time", setSeries: false }, y: false, drag: { x: false, y: false }, points: { show: false } },
-    scales: { x: { time: true, range: timeRange }, y: { range: () => valueRange(name) } },
+    scales: { x: { time: true, range: timeRange }, y: { range: () => valueRange(points) } },
     axes: [axis(last ? times : bare), upright({ space: 22, values: (u, ticks) => ticks.map((t) => number(ticks, t)) })],
     padding: [6, 8, last ? 0 : 2, 0],
     series: [{}, { paths: () => null, points: { show: false } }],
     hooks: {
-      draw: [(u) => drawMarks(u, name)],
+      draw: [(u) => drawMarks(u, points)],
       setCursor: [(u) => caption(heading, name, rows[u.cursor.idx] ?? rows.findLast((row) => row.estimate.descriptors[name]))],
     },
   }, [[], []]);
@@ -99,52 +103,39 @@ function timeRange(u, low, high) {
 }
 
 // Room for every interval that may be believed; what is outside does not set the scale.
-function valueRange(name) {
+function valueRange(points) {
   let low = Infinity;
   let high = -Infinity;
-  const believed = rows.filter(({ estimate }) => ["ok", "caution"].includes(estimate.verdict));
-  for (const row of believed.length ? believed : rows) {
-    const value = numberOf(row, name);
-    if (value === null) continue;
-    const [from, to] = boundsOf(row, name) ?? [value, value];
-    low = Math.min(low, from);
-    high = Math.max(high, to);
+  const valued = points.filter(({ value }) => value !== null);
+  const believed = valued.filter(({ verdict }) => verdict !== "outside");
+  for (const { value, bounds } of believed.length ? believed : valued) {
+    low = Math.min(low, bounds?.[0] ?? value);
+    high = Math.max(high, bounds?.[1] ?? value);
   }
   if (low > high) return [0, 1];
   const margin = 0.08 * (high - low) || 0.05 * Math.abs(high) || 1;
   return [low - margin, high + margin];
 }
 
-function boundsOf({ estimate }, name) {
-  const ends = estimate.descriptors[name]?.interval;
-  return Array.isArray(ends) && ends.every(words.finite) ? ends : null;
-}
-
-function drawMarks(u, name) {
+function drawMarks(u, points) {
   const { ctx, bbox } = u;
   const { pxRatio } = uPlot;
-  const radius = pxRatio * (rows.length > MANY ? 2 : 3);
+  const radius = pxRatio * (points.length > MANY ? 2 : 3);
+  const [top, bottom] = [bbox.top + EDGE * pxRatio, bbox.top + bbox.height - EDGE * pxRatio];
+  const height = (value) => Math.min(bottom, Math.max(top, u.valToPos(value, "y", true)));
   ctx.save();
-  ctx.beginPath();
-  ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
-  ctx.clip();
-  const edge = EDGE * pxRatio;
-  const height = (value) =>
-    Math.min(bbox.top + bbox.height - edge, Math.max(bbox.top + edge, u.valToPos(value, "y", true)));
-  for (const row of rows) {
-    const x = u.valToPos(timeOf(row), "x", true);
-    const value = numberOf(row, name);
-    const { verdict } = row.estimate;
+  for (const { seq, time, verdict, value, bounds } of points) {
+    const x = u.valToPos(time, "x", true);
     ctx.fillStyle = ctx.strokeStyle = colour(value === null ? "rejected" : verdict);
     ctx.lineWidth = 1.2 * pxRatio;
     if (value === null) {
-      ctx.fillRect(x - radius / 4, bbox.top + bbox.height - 8 * pxRatio, radius / 2, 8 * pxRatio);
+      ctx.fillRect(x - radius / 4, bottom, radius / 2, EDGE * pxRatio);
       continue;
     }
-    const bounds = boundsOf(row, name);
+    const y = height(value);
     if (bounds) drawInterval(ctx, x, height(bounds[1]), height(bounds[0]), radius / 2, verdict);
-    drawMark(ctx, verdict, x, height(value), row.seq === chosen ? 5 * pxRatio : radius);
-    if (row.seq === chosen) drawRing(ctx, x, height(value), 7 * pxRatio);
+    drawMark(ctx, verdict, x, y, seq === chosen ? 5 * pxRatio : radius, points.length > MANY);
+    if (seq === chosen) drawRing(ctx, x, y, 7 * pxRatio);
   }
   ctx.restore();
 }
@@ -163,8 +154,8 @@ function drawRing(ctx, x, y, r) {
 }
 
 // Shapes differ as well as colours: disc, triangle, empty diamond.
-function drawMark(ctx, verdict, x, y, r) {
-  if (verdict === "ok" && rows.length > MANY) return ctx.fillRect(x - r, y - r, 2 * r, 2 * r);
+function drawMark(ctx, verdict, x, y, r, many) {
+  if (many && verdict === "ok") return ctx.fillRect(x - r, y - r, 2 * r, 2 * r);
   ctx.beginPath();
   if (verdict === "caution") {
     ctx.moveTo(x, y - 1.3 * r);
