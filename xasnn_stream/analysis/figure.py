@@ -43,6 +43,16 @@ def check_target(path: Path) -> None:
 
 def draw(result: Result, path: Path) -> None:
     """Draw a result into a file; UsageError if it cannot be written."""
+    try:
+        figure_of(result).savefig(path, dpi=150)
+    except OSError as error:
+        raise UsageError(
+            f"--plot {path} cannot be written: {error.strerror}"
+        ) from error
+
+
+def figure_of(result: Result) -> Any:
+    """Return the figure of a result; a rejected scan is shown as measured."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 7.2), layout="constrained")
@@ -55,12 +65,7 @@ def draw(result: Result, path: Path) -> None:
     else:
         _measured(left.subplots(), result)
     _right(right, result)
-    try:
-        figure.savefig(path, dpi=150)
-    except OSError as error:
-        raise UsageError(
-            f"--plot {path} cannot be written: {error.strerror}"
-        ) from error
+    return figure
 
 
 def _split(panel: Any, rows: int, columns: int, **ratios: Any) -> Any:

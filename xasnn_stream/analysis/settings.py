@@ -8,7 +8,7 @@ import numpy as np
 
 from xasnn_stream.analysis.sweep import PROFILE
 from xasnn_stream.edges import edge_energy_ev
-from xasnn_stream.engine.settings import EngineSettings
+from xasnn_stream.engine.settings import EngineSettings, QualityLimits
 from xasnn_stream.physics.settings import Normalization
 from xasnn_stream.spectrum import FloatArray
 
@@ -32,14 +32,19 @@ def reaches_far(energy_ev: FloatArray, element: str, edge: str) -> bool:
 def settings_for(mode: str, far: bool) -> EngineSettings:
     """Return the settings of a mode; their hash is over all their values.
 
-    Scans that do not reach far get larch's automatic ranges.
+    Scans that do not reach far get larch's automatic ranges. The scale of fluorescence
+    is arbitrary, and a step of any height is one; noise still is measured against it.
     """
+    is_fluorescence = mode == "fluorescence"
     draft = EngineSettings(
         profile=PROFILE,
         profile_sha256="",
-        mode="fluorescence" if mode == "fluorescence" else "transmission",
+        mode="fluorescence" if is_fluorescence else "transmission",
         reference_first="deployment",
         normalization=NORMALIZATION if far else Normalization(),
+        quality=QualityLimits(min_edge_step=0.0)
+        if is_fluorescence
+        else QualityLimits(),
     )
     canonical = json.dumps(asdict(draft), sort_keys=True, separators=(",", ":"))
     return replace(draft, profile_sha256=hashlib.sha256(canonical.encode()).hexdigest())
