@@ -1,5 +1,6 @@
 import datetime
 import pickle
+import resource
 from collections import OrderedDict
 
 import numpy as np
@@ -91,6 +92,32 @@ def test_an_array_is_as_large_as_its_bytes():
         lie = honest[: at + 1] + size.to_bytes(2, "little") + honest[at + 3 :]
         with pytest.raises(ValueError, match="8000 bytes are no array"):
             unpickle(lie)
+
+
+def test_no_method_of_a_document_can_be_hidden():
+    doc = OrderedDict(uid="a")
+    doc.get = complex
+    with pytest.raises(FrameError):
+        decode_document(pickle.dumps(doc), allow_pickle=True)
+    plain = decode_document(pickle.dumps(OrderedDict(uid="a")), allow_pickle=True)
+    assert type(plain) is dict
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        b"}r\xff\xff\xff\x0f.",  # a memo of 2**28 entries
+        b"}p999999999\n.",
+        b"\x96" + (2**34).to_bytes(8, "little") + b".",  # so many bytes follow
+        b"\x8e" + (2**34).to_bytes(8, "little") + b".",
+    ],
+)
+def test_few_bytes_cannot_ask_for_much_memory(claim):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(FrameError):
+        decode_document(b"\x80\x05" + claim, allow_pickle=True)
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert after - before < 100_000, "kilobytes"
 
 
 @given(st.binary(max_size=200))
