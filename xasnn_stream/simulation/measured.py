@@ -85,16 +85,16 @@ def measured_table(data: Path) -> list[str]:
     spectra = data / "spectra"
     if not spectra.is_dir():
         raise UsageError(f"{spectra} is not there; --data names the measured spectra")
-    truths = _truths(data)
+    truths = exafs_truths(data)
     lines = [
-        "| sample | foil | cn1 | cn2 | cn3 | cn4 | r1 / Å | verdict | truth |",
+        "| sample | foil | cn1 | cn2 | cn3 | cn4 | r1 / Å | verdict | EXAFS, or crystal |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for laboratory, foil in FOILS.items():
         cases = [case for case in CASES if laboratory in case.foils]
         estimates = _play(spectra, spectra / foil, cases)
         lines += [
-            _row(case, laboratory, estimate, truths)
+            table_row(case, laboratory, estimate, truths)
             for case, estimate in zip(cases, estimates, strict=True)
         ]
     return lines
@@ -127,21 +127,20 @@ def _measure(
     return found
 
 
-def _truths(data: Path) -> dict[str, str]:
-    """Return cn1 of the nanoparticles from first-shell fits of the EXAFS."""
+def exafs_truths(data: Path) -> dict[str, str]:
+    """Return what first-shell fits of the EXAFS say about the nanoparticles."""
     path = data / "reference" / "feffit_nanoparticles.json"
-    fits = json.loads(path.read_text())["fits"]
-    return {
-        fit[
-            "id"
-        ]: f"cn1 ≈ {12 * fit['amp'] / _FOIL_S02:.1f}, r1 {fit['R1']:.3f} (EXAFS)"
-        for fit in fits
-    }
+    return {fit["id"]: _exafs(**fit) for fit in json.loads(path.read_text())["fits"]}
 
 
-def _row(
+def _exafs(amp: float, R1: float, **_: object) -> str:  # noqa: N803 - the fit's name
+    return f"amplitude {amp:.2f}: cn1 ≈ {12 * amp / _FOIL_S02:.1f}; r1 {R1:.3f}"
+
+
+def table_row(
     case: Case, foil: str, estimate: dict[str, Any], truths: dict[str, str]
 ) -> str:
+    """Return one line of the table: a case read with a laboratory's foil."""
     cells = [case.name, foil]
     descriptors = estimate["descriptors"]
     for name in ("cn1", "cn2", "cn3", "cn4", "r1"):

@@ -1,0 +1,60 @@
+"""The documented table of measured spectra is what the shipped model says."""
+
+from pathlib import Path
+
+import pytest
+
+from xasnn_stream.engine.foil import read_foil
+from xasnn_stream.engine.resident import Engine
+from xasnn_stream.profile import load_profile
+from xasnn_stream.shipped import model_folder
+from xasnn_stream.simulation.measured import (
+    CASES,
+    FOILS,
+    PROFILE,
+    exafs_truths,
+    table_row,
+)
+from xasnn_stream.simulation.playback import read_recording
+from xasnn_stream.spectrum import Run, Spectrum
+
+ROOT = Path(__file__).parents[3]
+DATA = ROOT.parent / "shared" / "xas-data"
+PAGE = ROOT / "docs" / "measured-spectra.md"
+
+pytestmark = [
+    pytest.mark.measured,
+    pytest.mark.skipif(
+        not DATA.is_dir(), reason=f"no measured spectra beside the checkout: {DATA}"
+    ),
+]
+
+
+def sweep(case):
+    """The spectrum a playback of the case's file is assembled to."""
+    recording = read_recording(DATA / "spectra" / case.file, case.columns)
+    return Spectrum(
+        run=Run("run", 1, 0, "up", 1.0, final=True, complete=True, source="file"),
+        profile=PROFILE,
+        sample=case.name,
+        element="Pt",
+        edge="L3",
+        time=(0.0, 1.0),
+        energy_ev=recording.energy_ev,
+        channels=recording.counts,
+    )
+
+
+@pytest.mark.parametrize("laboratory", FOILS)
+def test_every_documented_row_is_what_the_model_says(laboratory):
+    profile = load_profile(PROFILE)
+    foil = read_foil(str(DATA / "spectra" / FOILS[laboratory]))
+    engine = Engine.load(model_folder(profile.model), profile.engine, foil, "cpu")
+    cases = [case for case in CASES if laboratory in case.foils]
+    truths = exafs_truths(DATA)
+    documented = PAGE.read_text()
+    for case, estimate in zip(
+        cases, engine.estimate([sweep(case) for case in cases]), strict=True
+    ):
+        row = table_row(case, laboratory, estimate.document(), truths)
+        assert row in documented
