@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from xasnn_stream.analysis.analyze import Result
 
-_FILE_WIDTH, _SCAN_WIDTH, _CELL_WIDTH = 28, 18, 22
+_FILE_WIDTH, _SCAN_WIDTH, _CELL_WIDTH = 28, 16, 17
 _ROLES = ("energy", "i0", "it", "if", "ir", "mu", "mu_ref")
 
 
@@ -77,6 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
         mode=arguments.mode,
         columns=arguments.columns,
     )
+    width = min(_FILE_WIDTH, max(len(file.name) for file in arguments.files))
     failed, drawn, head = False, 0, ""
     for found in analyze(request):
         if not isinstance(found, Result):
@@ -86,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.json:
             print(json.dumps(found.estimate.document(), allow_nan=False), flush=True)
         else:
-            lines, head = _lines(found, head)
+            lines, head = _lines(found, head, width)
             print("\n".join(lines), flush=True)
         if arguments.plot:
             drawn += 1
@@ -101,8 +102,11 @@ def _draw(result: "Result", path: Path, number: int) -> None:
     draw(result, path.with_stem(path.stem + suffix))
 
 
-def _lines(result: "Result", previous: str) -> tuple[list[str], str]:
-    """Return the lines of a result, below a head where the columns are new."""
+def _lines(result: "Result", previous: str, width: int) -> tuple[list[str], str]:
+    """Return the lines of a result, below a head where the columns are new.
+
+    `width` is that of the first column.
+    """
     from xasnn_stream.analysis.wording import heading, with_interval
 
     estimate = result.estimate
@@ -110,11 +114,12 @@ def _lines(result: "Result", previous: str) -> tuple[list[str], str]:
     head = previous
     if estimate.descriptors or not previous:
         names = [heading(*item) for item in estimate.descriptors.items()]
-        head = _row("file", "scan", "verdict", names)
+        head = _row(_cut("file", width), "scan", "verdict", names)
     if head != previous:
         lines.append(head)
     cells = map(with_interval, estimate.descriptors.values())
-    lines.append(_row(result.file.name, result.scan or "-", estimate.verdict, cells))
+    file = _cut(result.file.name, width)
+    lines.append(_row(file, result.scan or "-", estimate.verdict, cells))
     about = f"{estimate.element} {estimate.edge}, model {estimate.provenance.model}"
     if estimate.descriptors:
         about += f", foil: {estimate.provenance.reference or 'computed'}"
@@ -123,7 +128,7 @@ def _lines(result: "Result", previous: str) -> tuple[list[str], str]:
 
 
 def _row(file: str, scan: str, verdict: str, cells: Iterable[str]) -> str:
-    row = f"{_cut(file, _FILE_WIDTH)}  {_cut(scan, _SCAN_WIDTH)}  {verdict:<8}  "
+    row = f"{file}  {_cut(scan, _SCAN_WIDTH)}  {verdict:<8}  "
     return (row + " ".join(f"{cell:<{_CELL_WIDTH}}" for cell in cells)).rstrip()
 
 
