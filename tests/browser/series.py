@@ -28,6 +28,8 @@ REASONS: dict[Verdict, tuple[Reason, ...]] = {
     "rejected": (Reason("no_signal", "I0 is zero everywhere"),),
 }
 
+PARTIAL = Reason("partial", "the final estimate will differ")
+
 
 def final(
     number: int,
@@ -93,7 +95,7 @@ def partial(number: int, progress: float) -> Estimate:
     run = replace(whole.run, final=False, progress=progress)
     so_far = {"energy": ENERGY[:count]}
     if progress < 0.7:
-        reason = Reason("partial", "the edge step is not measured yet")
+        reason = Reason("range_too_short", "to normalize, more is needed")
         so_far["mu"] = 0.4 + 0.7 * whole.arrays["mu_normalized"][:count]
         return replace(
             whole,
@@ -101,7 +103,7 @@ def partial(number: int, progress: float) -> Estimate:
             run=run,
             descriptors={},
             verdict="rejected",
-            reasons=(reason,),
+            reasons=(reason, PARTIAL),
             arrays=so_far,
         )
     return replace(
@@ -112,7 +114,7 @@ def partial(number: int, progress: float) -> Estimate:
             name: replace(one, interval=None) for name, one in whole.descriptors.items()
         },
         verdict="caution",
-        reasons=(Reason("partial", "the scan is still running"),),
+        reasons=(PARTIAL,),
         arrays=dict(whole.arrays)
         | so_far
         | {"mu_normalized": whole.arrays["mu_normalized"][:count]},

@@ -75,7 +75,7 @@ def test_a_spectrum_fills_in_while_it_is_measured_and_ends_in_its_result(site, p
         ends.append(page.curve_end())
     assert ends == sorted(ends)
     assert ends[-1] - ends[0] > 0.05
-    assert "edge step is not measured yet" in page.text("#progress")
+    assert "to normalize, more is needed" in page.text("#progress")
     site.publish(partial(2, 0.9))
     page.shows("#progress", "so far cn1")
     assert "Scan 2" in page.text("#shown")

@@ -5,6 +5,7 @@ import * as words from "./words.js";
 
 const at = (id) => document.getElementById(id);
 const MARGIN_EV = 10;
+const LEAST_RANGE_EV = 50; // The first points of the first scan shall not fill the plot.
 const LEAST_DIFFERENCE = 0.1; // A flat difference shall look flat.
 const fetched = new Set();
 let plots = null;
@@ -67,7 +68,7 @@ function viewOf({ raw, energy, grid, final }) {
   // A scan that fills in is shown where the last one ended up, so that nothing jumps.
   const near = fullExtent && own[0] > fullExtent[0] - MARGIN_EV && own[1] < fullExtent[1] + MARGIN_EV;
   const [low, high] = near ? fullExtent : own;
-  return { low, high: Math.max(high, low + 1), raw };
+  return { low, high: Math.max(high, low + LEAST_RANGE_EV), raw };
 }
 
 const extent = (values) => (values.length ? [values[0], values[values.length - 1]] : null);
@@ -127,7 +128,8 @@ function partialCaption({ run, descriptors, reasons }) {
   const part = words.finite(run.progress) ? `${Math.round(100 * run.progress)} % measured` : "being measured";
   const values = Object.entries(descriptors)
     .map(([name, one]) => `${name} ${words.value(name, one)}`).join(", ");
-  const why = reasons.map(({ text }) => text).join("; ");
+  // That it is partial is said by how much is measured.
+  const why = reasons.filter(({ code }) => code !== "partial").map(({ text }) => text).join("; ");
   return [part, values && `so far ${values}`, why].filter(Boolean).join(" · ");
 }
 
@@ -139,7 +141,7 @@ function build() {
     ...look,
     scales: { x, y: { range: spectrumRange } },
     axes: [axis({ values: (u, ticks) => ticks.map(() => ""), size: 6 }),
-      upright({ label: () => (view.raw ? "raw μ" : "normalized μ"), labelSize: 18 })],
+      upright({ label: () => (view.raw ? "raw μ" : "normalized μ"), labelSize: 18, values: (u, ticks) => ticks.map(words.tick) })],
     series: [{}, line("sample", 2), line("reference", 1.5, [6, 4])],
     hooks: { draw: [drawEnd], setCursor: [readout] },
   }, [[], [], []]);
@@ -147,7 +149,7 @@ function build() {
     ...look,
     scales: { x, y: { range: differenceRange } },
     axes: [axis({ label: "energy / eV", labelSize: 18, size: 24, values: (u, ticks) => ticks.map((t) => t.toFixed(0)) }),
-      upright({ label: "difference", labelSize: 18 })],
+      upright({ label: "difference", labelSize: 18, values: (u, ticks) => ticks.map(words.tick) })],
     series: [{}, line("difference", 1.5)],
     hooks: { drawAxes: [drawZero] },
   }, [[], []]);

@@ -76,7 +76,7 @@ function trend({ spot, name, last, heading, points, pick }) {
   const plot = fill(spot, {
     cursor: { sync: { key: "time", setSeries: false }, y: false, drag: { x: false, y: false }, points: { show: false } },
     scales: { x: { time: true, range: timeRange }, y: { range: () => valueRange(points) } },
-    axes: [axis(last ? times : bare), upright({ space: 22, values: (u, ticks) => ticks.map((t) => number(ticks, t)) })],
+    axes: [axis(last ? times : bare), upright({ space: 22, values: (u, ticks) => ticks.map(words.tick) })],
     padding: [6, 8, last ? 0 : 2, 0],
     series: [{}, { paths: () => null, points: { show: false } }],
     hooks: {
@@ -89,11 +89,6 @@ function trend({ spot, name, last, heading, points, pick }) {
     if (row) pick(row.seq);
   });
   return plot;
-}
-
-function number(ticks, value) {
-  const step = ticks.length > 1 ? ticks[1] - ticks[0] : 1;
-  return value.toFixed(Math.min(6, Math.max(0, -Math.floor(Math.log10(step) + 1e-9))));
 }
 
 function timeRange(u, low, high) {

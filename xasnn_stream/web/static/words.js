@@ -46,6 +46,12 @@ export function title(name, unit) {
 export const clock = (epoch) =>
   finite(epoch) ? clockFormat.format(new Date(1000 * epoch)) : "–";
 
+// A tick of an axis, to be mapped over all of them: as many digits as their distance needs.
+export function tick(value, k, ticks) {
+  const step = ticks.length > 1 ? ticks[1] - ticks[0] : 1;
+  return value.toFixed(Math.min(9, Math.max(0, -Math.floor(Math.log10(step) + 1e-9)))).replace("-", "−");
+}
+
 // A tick of a time axis whose ticks are `step` seconds apart.
 export function moment(epoch, step) {
   const date = new Date(1000 * epoch);
