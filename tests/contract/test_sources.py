@@ -29,7 +29,7 @@ from xasnn_stream.assembly.settings import (
 from xasnn_stream.errors import SourceError
 from xasnn_stream.sources.codec import encode_frame, encode_line
 from xasnn_stream.sources.document import Document, Source
-from xasnn_stream.sources.open import open_source
+from xasnn_stream.sources.open import open_source, open_store
 from xasnn_stream.sources.selection import Selection
 from xasnn_stream.spectrum import Spectrum
 from xasnn_stream.telemetry.counters import Counters
@@ -317,6 +317,28 @@ def test_stored_runs_are_chosen_by_uid_and_time(stage):
     assert chosen(until=1_700_000_000.25) == [first]
     assert chosen(until=1_700_000_000.0) == []
     assert chosen(wanted=lambda start: start["scan_id"] == 2) == [second]
+
+
+@pytest.mark.system
+@pytest.mark.timeout(120)
+def test_a_store_gives_the_runs_that_are_over_as_often_as_it_is_asked(stage):
+    if stage.url.startswith("zmq"):
+        pytest.skip("a live source stores nothing")
+    first, second = (run[0][1]["uid"] for run in RUNS)
+    store = open_store(stage.url)
+    for _ in range(2):
+        runs = list(store.finished_runs())
+        assert [run.start["uid"] for run in runs] == [first, second]
+    assert [run.start["uid"] for run in store.finished_runs(1.75e9)] == [second]
+    assert store.finished_run("33333333-cccc") is None, "its stop is not stored"
+    assert store.finished_run("no-such-run") is None
+    run = store.finished_run(second)
+    assert run is not None
+    (got,), (original,) = spectra(run.documents()), spectra(RUNS[1])
+    assert got.run == original.run
+    np.testing.assert_array_equal(got.channels["it"], original.channels["it"])
+    store.close()
+    store.close()
 
 
 @pytest.mark.system

@@ -1,5 +1,6 @@
 """Processes a demonstration starts: logged, watched, and ended in order."""
 
+import logging
 import os
 import socket
 import subprocess
@@ -12,6 +13,8 @@ from types import TracebackType
 from typing import Self
 
 from xasnn_stream.errors import XasnnError
+
+logger = logging.getLogger(__name__)
 
 TERMINATE_S = 20.0
 """A process that has not ended so long after SIGTERM is killed."""
@@ -53,7 +56,7 @@ class Children:
         trace: TracebackType | None,
     ) -> None:
         while self._children:
-            _end(self._children.pop().process)
+            _end(self._children.pop())
 
     def start(
         self, name: str, command: Sequence[str], environment: Mapping[str, str]
@@ -119,14 +122,22 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end(child: _Child) -> None:
+    process = child.process
     process.terminate()
     try:
         process.wait(TERMINATE_S)
-    except (subprocess.TimeoutExpired, KeyboardInterrupt):
+    except (subprocess.TimeoutExpired, KeyboardInterrupt) as error:
         # Whoever presses Ctrl-C again wants no more patience, but no orphans either.
         process.kill()
         process.wait()
+        if isinstance(error, subprocess.TimeoutExpired):
+            logger.warning(
+                "%s did not end within %g s and was killed; its log is %s",
+                child.name,
+                TERMINATE_S,
+                child.log,
+            )
 
 
 def _tail(log: Path) -> str:

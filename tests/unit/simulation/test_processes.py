@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from xasnn_stream.simulation import processes
 from xasnn_stream.simulation.processes import (
     Children,
     ProcessError,
@@ -57,6 +58,35 @@ def test_children_end_in_the_reverse_order_of_their_start(tmp_path):
             children.wait_until(lambda o=output: "ready" in o.read_text(), name, 10)
 
     assert log.read_text() == "cba"
+
+
+def test_a_child_that_will_not_end_is_killed_and_named(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(processes, "TERMINATE_S", 0.2)
+    code = (
+        "import signal, time\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "print('ready', flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    with Children(tmp_path) as children:
+        children.start("stubborn", [sys.executable, "-c", code], {})
+        log = tmp_path / "stubborn.log"
+        children.wait_until(lambda: "ready" in log.read_text(), "it", 10)
+        process = children._children[0].process
+
+    assert process.returncode == -9
+    assert f"stubborn did not end within 0.2 s and was killed; its log is {log}" in (
+        caplog.text
+    )
+
+
+def test_a_child_can_be_killed_as_by_a_crash(tmp_path):
+    with Children(tmp_path) as children:
+        children.start("victim", SLEEP, {})
+        pid = children._children[0].process.pid
+        children.kill("victim")
+        assert not _is_running(pid)
+        children.check()
 
 
 def test_a_child_that_ended_is_named_with_the_end_of_its_log(tmp_path):
