@@ -157,6 +157,7 @@ class Estimation:
         if run.complete or self._log.has_complete(run.uid):
             self._missing.complete(run.uid)
             if recovered and is_new:
+                logger.info("run %s has its complete result from the store", run.uid)
                 self._counters.add("runs_recovered_total")
         elif recovered:
             logger.warning("run %s is incomplete where it is stored, too", run.uid)

@@ -92,13 +92,12 @@ class Backfill:
             return None
         try:
             run = next(self._runs, None)
+            if run is not None:
+                self._fetch(run)
+            elif not self._begin():
+                time.sleep(timeout_s)
         except SourceError as error:
             self._leave(error)
-            return None
-        if run is not None:
-            self._fetch(run)
-        elif not self._begin():
-            time.sleep(timeout_s)
         return None
 
     def close(self) -> None:
@@ -155,7 +154,11 @@ class Backfill:
             if self._log.has_complete(uid):
                 self._missing.complete(uid)
                 continue
-            run = store.finished_run(uid)
+            try:
+                run = store.finished_run(uid)
+            except SourceError as error:
+                self._fail(uid, error)
+                continue
             if run is None:
                 self._missing.later(uid)
             elif choose(run.start, self._settings) is None:
@@ -183,17 +186,20 @@ class Backfill:
             self._missing.give_up(uid)
             return
         except SourceError as error:
-            self._missing.later(uid)
-            self._failures += 1
-            if self._failures >= FAILURES:
-                self._leave(error)
-            else:
-                logger.warning("run %s cannot be recovered yet: %s", uid, error)
+            self._fail(uid, error)
             return
         self._failures, self._pause_s = 0, FIRST_DELAY_S
         logger.info("run %s has no complete result; reading it from the store", uid)
         self._missing.reading(uid)
         self._documents.extend(documents)
+
+    def _fail(self, uid: str, error: SourceError) -> None:
+        """Put off a run; raise the error if it seems to be the store's, not the run's."""
+        self._missing.later(uid)
+        self._failures += 1
+        if self._failures >= FAILURES:
+            raise error
+        logger.warning("run %s cannot be recovered yet: %s", uid, error)
 
     def _leave(self, error: SourceError) -> None:
         """Close a store that does not answer, to open it again later."""

@@ -155,11 +155,11 @@ class Missing:
             self._asked = False
 
     def everything_due(self) -> None:
-        """Look once more for all that is not given up."""
+        """Look once more for all that is neither given up nor being read."""
         with self._lock:
             now = self._clock()
             for search in (self._scan, *self._known.values()):
-                if search.due != NEVER:
+                if search.due - now <= LONGEST_DELAY_S:
                     search.due = now
 
     def _expect(self, uid: str) -> None:

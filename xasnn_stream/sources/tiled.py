@@ -68,7 +68,9 @@ class TiledStore:
                 run = self._folder[uid]
             except KeyError:
                 return None
-            return self._finished(run)
+            found = self._finished(run)
+        # What a network calls a uid may be the path of something else.
+        return found if found and found.start.get("uid") == uid else None
 
     def close(self) -> None:
         """Close the connection; may be called twice."""

@@ -421,6 +421,12 @@ def test_unknown_runs_are_told_by_name_where_a_document_has_it(bench):
     assert [(o.uid, o.again) for o in bench.assembler.take_orphans()] == [("y", True)]
 
 
+def test_a_name_no_run_has_is_not_kept(bench):
+    bench.receive([stop("x" * 10_000)])
+
+    assert [o.uid for o in bench.assembler.take_orphans()] == [None]
+
+
 def test_a_run_that_is_let_go_can_come_again(bench):
     (first,) = bench.receive(scan())
     assert bench.receive(scan()) == []

@@ -75,7 +75,7 @@ def test_a_gap_is_said_at_once_and_healed_when_the_run_is_stored(
     (first,) = log.read(0, 10)
     assert first.estimate["run"]["complete"] is False
     assert first.estimate["run"]["progress"] == (POINTS - 2) / POINTS
-    assert missing.count == 1
+    wait_until(lambda: missing.count == 1)
     stored(documents)
     wait_until(lambda: results(log) == [("run", False), ("run", True)])
     wait_until(lambda: counters.value("runs_recovered_total") == 1)

@@ -188,6 +188,26 @@ def test_a_run_that_cannot_be_read_holds_up_no_other_and_is_tried_later(
     assert starts(backfill) == ["bad"]
 
 
+def test_a_lost_run_the_store_fails_to_find_holds_up_no_other(
+    backfill, store, missing, clock
+):
+    starts(backfill)
+    find = store.finished_run
+
+    def fail_for_one(uid):
+        if uid == "cursed":
+            raise SourceError("414 URI Too Long")
+        return find(uid)
+
+    store.finished_run = fail_for_one
+    store.add("fine")
+    missing.unknown("cursed")
+    missing.unknown("fine")
+    clock.now_s += 1.0
+    assert starts(backfill) == ["fine"]
+    assert store.closed == 0
+
+
 def test_an_unreadable_run_is_counted_and_never_read_again(
     backfill, store, clock, missing, counters
 ):

@@ -91,9 +91,10 @@ def test_a_run_being_read_or_given_up_is_not_read_again(missing, clock):
         clock.now_s += 60.0
         assert not missing.may_read(uid)
     missing.unknown("b")
+    missing.incomplete("c")
     missing.everything_due()
-    assert missing.due() == ["a"]
-    assert missing.count == 2
+    assert missing.due() == ["c"]
+    assert missing.count == 3
 
 
 def test_a_run_is_not_looked_for_for_ever(missing, clock):
