@@ -6,6 +6,8 @@ from xasnn_stream.files.scan import Scan
 from xasnn_stream.physics.signals import fluorescence, merge_duplicates, transmission
 from xasnn_stream.spectrum import FloatArray
 
+_HIGHEST_EV = 200_000.0
+"""Above every edge; energies beyond are a broken file's."""
 _STEP_EV = 1.0
 _HALF_WINDOW = 5
 """Points of the smoothed step on either side: wider than noise and white line."""
@@ -18,7 +20,7 @@ def rough_mu(scan: Scan, mode: str) -> FloatArray:
     if not {"i0", signal} <= set(channels):
         return channels.get("mu", np.full_like(scan.energy_ev, np.nan))
     formula = transmission if mode == "transmission" else fluorescence
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):
         mu = formula(channels["i0"], channels[signal])
     return np.where(np.isfinite(mu), mu, np.nan)
 
@@ -44,6 +46,7 @@ def choose_mode(scan: Scan) -> tuple[str, str]:
     return mode, f"read as {mode}, where the edge is clearer; --mode chooses"
 
 
+@np.errstate(all="ignore")
 def steepest_rise(
     energy_ev: FloatArray, mu: FloatArray, margins: tuple[float, float] = (30.0, 60.0)
 ) -> tuple[float, float]:
@@ -52,12 +55,12 @@ def steepest_rise(
     `margins` (eV) at the low and the high end are not looked at. NaN and 0 where there
     is too little to look at.
     """
-    good = np.isfinite(energy_ev) & np.isfinite(mu)
+    good = np.isfinite(mu) & (energy_ev > 0) & (energy_ev < _HIGHEST_EV)
     if np.count_nonzero(good) < 4:
         return np.nan, 0.0
     energy, mu = merge_duplicates(energy_ev[good], mu[good])
     grid = np.arange(energy[0], energy[-1], _STEP_EV)
-    if len(grid) < 4 * _HALF_WINDOW:
+    if len(grid) < 4 * _HALF_WINDOW or len(energy) < 4:
         return np.nan, 0.0
     even = np.interp(grid, energy, mu)
     box = np.ones(_HALF_WINDOW) / _HALF_WINDOW

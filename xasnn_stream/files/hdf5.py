@@ -19,7 +19,7 @@ _MAX_TABLES = 10_000
 _NAMELESS = ("data", "value", "values", "array", "raw")
 """Datasets called so are named after their group, as in NeXus."""
 
-_DAMAGE = (OSError, KeyError, RuntimeError, ValueError, TypeError)
+_DAMAGE = (OSError, KeyError, RuntimeError, ValueError, TypeError, OverflowError)
 """What h5py raises on a damaged file."""
 
 Columns = dict[str, FloatArray]
@@ -57,13 +57,13 @@ def read_hdf5(content: bytes, where: str) -> list[Table]:
 
 
 def _members(group: Any, h5py: Any) -> Iterator[tuple[str, Any]]:
-    """Return what a group holds; links to other files or to nothing are passed over."""
+    """Return groups and datasets of a group, but no links to other files."""
     for name in group:
         link = group.get(name, getlink=True)
         if isinstance(link, h5py.ExternalLink):
             continue
         member = group.get(name)
-        if member is not None:
+        if isinstance(member, h5py.Group | h5py.Dataset):
             yield name, member
 
 

@@ -42,11 +42,13 @@ def read_content(path: Path) -> bytes:
     try:
         if path.is_dir():
             raise FileError(f"{path} is a folder; name the files in it")
-        if path.stat().st_size > _MAX_BYTES:
-            raise FileError(f"{path} is larger than {_MAX_BYTES // 10**6} MB")
-        content = path.read_bytes()
-    except OSError as error:
-        raise FileError(f"{path} cannot be read: {error.strerror}") from error
+        with path.open("rb") as file:
+            content = file.read(_MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise FileError(f"{path} cannot be read: {reason}") from error
+    if len(content) > _MAX_BYTES:
+        raise FileError(f"{path} is larger than {_MAX_BYTES // 10**6} MB")
     if content.startswith(_GZIP):
         content = _unzip(path)
     if not content.strip(b"\0 \t\r\n"):
