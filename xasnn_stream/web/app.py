@@ -62,11 +62,11 @@ def build_app(views: Views) -> Starlette:
         return _history(views, request.query_params)
 
     async def stream(request: Request) -> Response:
-        # A browser that comes back by itself says where it was in the header only.
-        since = request.headers.get("last-event-id") or request.query_params.get(
-            "since"
-        )
-        return _stream(streams, since, request.query_params.get("id"))
+        query = request.query_params
+        if (header := request.headers.get("last-event-id")) is not None:
+            # A browser came back by itself, with the address it began with.
+            return _stream(streams, header, None)
+        return _stream(streams, query.get("since"), query.get("id"))
 
     app = Starlette(
         routes=[

@@ -1,5 +1,6 @@
 """Serves the HTTP interface from a thread of its own, `xasnn-http`."""
 
+import asyncio
 import socket
 from functools import partial
 
@@ -10,6 +11,8 @@ from xasnn_stream.errors import UsageError
 from xasnn_stream.telemetry.watched import Failed, join_thread, start_thread
 
 CLOSE_S = 2
+ABORT_S = 0.01
+"""For the event loop to see that a connection is gone."""
 HIGHEST_PORT = 65535
 
 
@@ -34,7 +37,7 @@ class WebServer:
             timeout_graceful_shutdown=CLOSE_S,
         )
         self._app = app
-        self._server = uvicorn.Server(config)
+        self._server = _Server(config)
         self._listener = listener
         serve = partial(self._server.run, sockets=[listener])
         self._thread = start_thread("http", serve, failed)
@@ -46,6 +49,16 @@ class WebServer:
         ended = join_thread(self._thread, timeout_s)
         self._listener.close()
         return ended
+
+
+class _Server(uvicorn.Server):
+    """Cuts connections that outlast a shutdown: their clients do not read."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()  # type: ignore
+        await asyncio.sleep(ABORT_S)
 
 
 def _listen(address: str) -> socket.socket:

@@ -5,6 +5,7 @@ its place: what it has not read stays in the log, and of partials only the newes
 """
 
 import asyncio
+import logging
 import threading
 import time
 from collections import OrderedDict
@@ -13,12 +14,14 @@ from dataclasses import dataclass
 from functools import partial
 
 from starlette.responses import StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from xasnn_stream.partials import Partial
 from xasnn_stream.results import Delivery
 from xasnn_stream.web.events import event, partial_event, result_event
 from xasnn_stream.web.views import Views, snapshot
+
+logger = logging.getLogger(__name__)
 
 MAX_CLIENTS = 32
 AT_START = 500
@@ -30,6 +33,8 @@ TICK_S = 0.01
 """How soon a client sees what is new. Looking costs two comparisons of integers."""
 STATUS_S = 0.5
 """How often the status is looked at and sent."""
+TAKE_S = 30.0
+"""A client that takes nothing for so long gives its place to another."""
 REMEMBERED = 64
 """Events kept as text, because other clients read them too."""
 
@@ -104,7 +109,7 @@ class Streams:
             return latest, None
         if resume.seq > log.newest:
             return latest, "another result log is served: it holds fewer results"
-        known = log.read(resume.seq - 1, 1)[:1] if resume.id else []
+        known = log.read(resume.seq - 1, 1) if resume.id else []
         if any(d.seq == resume.seq and d.estimate["id"] != resume.id for d in known):
             return latest, "another result log is served: it holds other results"
         return resume.seq, None
@@ -147,7 +152,13 @@ class _Stream(StreamingResponse):
         self._ended = ended
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_in_time(message: Message) -> None:
+            async with asyncio.timeout(TAKE_S):
+                await send(message)
+
         try:
-            await super().__call__(scope, receive, send)
+            await super().__call__(scope, receive, send_in_time)
+        except TimeoutError:
+            logger.info("a page that took nothing for %.0f s is let go", TAKE_S)
         finally:
             self._ended()

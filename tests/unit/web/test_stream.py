@@ -82,9 +82,10 @@ def test_a_client_goes_on_after_the_result_it_has(open_stream, append, form):
 def test_a_browser_that_comes_back_goes_on_where_it_was_and_not_where_it_began(
     open_stream, append
 ):
-    append(5)
-    stream = open_stream("?since=0", last_event_id="4")
-    assert seqs(stream.take("result", 1)) == [5]
+    known = [estimate.id for estimate in append(5)]
+    stream = open_stream(f"?since=1&id={known[0]}", last_event_id="4")
+    name, _, data = stream.next()
+    assert (name, data["seq"]) == ("result", 5)
 
 
 def test_a_new_client_gets_the_latest_results_with_arrays_for_the_newest(
@@ -232,3 +233,40 @@ def test_open_streams_end_at_once_when_the_server_stops(daemon, open_stream, app
     with pytest.raises(EOFError):
         stream.take("status", 100)
     assert time.monotonic() - started < 1.5
+
+
+@pytest.fixture
+def append_much(daemon, make_estimate):
+    """A function: put more into the log than the buffers of a connection hold."""
+
+    def append():
+        long = [make_estimate(f"run-{k}", sample="x" * 10_000) for k in range(1500)]
+        daemon.log.append(long, [0.1] * len(long), "cpu")
+
+    return append
+
+
+def test_a_client_that_takes_nothing_gives_its_place_to_another(
+    monkeypatch, open_stream, append_much
+):
+    monkeypatch.setattr("xasnn_stream.web.stream.TAKE_S", 0.3)
+    monkeypatch.setattr("xasnn_stream.web.stream.MAX_CLIENTS", 1)
+    append_much()
+    open_stream("?since=0")
+    deadline = time.monotonic() + 5
+    while (stream := open_stream()).answer.status == 503:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert stream.take("status", 1)
+
+
+def test_a_client_that_does_not_read_does_not_hold_up_the_end(
+    daemon, open_stream, append_much, caplog
+):
+    append_much()
+    open_stream("?since=0")
+    time.sleep(1)
+    started = time.monotonic()
+    assert daemon.server.stop(10)
+    assert time.monotonic() - started < 5
+    assert "Cancel 1 running task" in caplog.text
