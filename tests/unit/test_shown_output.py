@@ -1,4 +1,4 @@
-"""Commands of the pages for the first hour do what the pages show."""
+"""Commands of the pages do what the pages show."""
 
 import contextlib
 import io
@@ -12,7 +12,7 @@ import pytest
 from xasnn_stream.cli.main import main
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs" / "first-hour-with-files.md"
+PAGES = ("first-hour-with-files.md", "how-an-estimate-is-made.md")
 MEASURED = ROOT.parent / "shared" / "xas-data" / "raw"
 FILES = {
     "PtData.prj": MEASURED / "nanoparticles" / "PtData.prj",
@@ -25,9 +25,10 @@ NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
 def shown() -> list[tuple[str, list[str]]]:
-    """Return every command of the page with the lines shown beneath it."""
+    """Return every command of the pages with the lines shown beneath it."""
     commands: list[tuple[str, list[str]]] = []
-    for line in "".join(BLOCK.findall(PAGE.read_text())).splitlines():
+    pages = "".join((ROOT / "docs" / page).read_text() for page in PAGES)
+    for line in "".join(BLOCK.findall(pages)).splitlines():
         if line.startswith("$ "):
             commands.append((line[2:], []))
         else:

@@ -1,0 +1,141 @@
+"""How an estimate is made, as the page says it, is what code and model say."""
+
+import ast
+import hashlib
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from xasnn_stream.cli.main import main
+from xasnn_stream.engine import verdict
+from xasnn_stream.estimate import ALGORITHM, estimate_id
+from xasnn_stream.shipped import model_folder
+from xasnn_stream.spectrum import Run
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "xasnn_stream"
+PAGE = ROOT / "docs" / "how-an-estimate-is-made.md"
+BEAMLINE = ROOT / "docs" / "first-hour-at-a-beamline.md"
+CODE = re.compile(r"`([a-z][a-z0-9_]+)`")
+FORMED = {"_not_positive": {"i0_not_positive", "it_not_positive"}}
+"""Codes whose beginning is the name of a channel."""
+
+
+def codes_in(source: Path) -> set[str]:
+    """Return the codes of all reasons a module makes."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source.read_text())):
+        if not isinstance(node, ast.Call):
+            continue
+        code = {k.arg: k.value for k in node.keywords}.get("code")
+        if isinstance(node.func, ast.Name) and node.func.id == "Reason":
+            code = code or node.args[0]
+        if isinstance(code, ast.Constant):
+            found.add(code.value)
+        elif isinstance(code, ast.JoinedStr):
+            found |= FORMED[code.values[-1].value]
+        elif code is not None:
+            assert source.name == "verdict.py", f"{source} forms a code unknown here"
+            found |= {code for code, _ in verdict._NOVEL.values()}
+    return found
+
+
+def codes_shown(page: str) -> list[str]:
+    """Return the codes in the first cells of tables headed by code or reason."""
+    codes: list[str] = []
+    for table in re.findall(r"\n\| (?:code|reason) \|.*\n\|[-|]+\n((?:\|.*\n)+)", page):
+        for row in table.splitlines():
+            codes += CODE.findall(row.split("|")[1])
+    return codes
+
+
+CODES = set().union(*(codes_in(source) for source in PACKAGE.rglob("*.py")))
+
+
+def test_every_reason_is_explained_and_no_other():
+    assert len(CODES) > 20
+    assert set(codes_shown(PAGE.read_text())) == CODES
+
+
+def test_reasons_named_at_the_beamline_exist():
+    named = codes_shown(BEAMLINE.read_text())
+    assert len(named) > 10
+    assert set(named) <= CODES
+
+
+@pytest.fixture(scope="module")
+def manifest():
+    path = model_folder("pt-l3-xanes") / "manifest.json"
+    if not path.exists():
+        pytest.skip("the model pt-l3-xanes is not trained in this checkout")
+    return json.loads(path.read_text())
+
+
+def row(label: str) -> list[str]:
+    """Return the cells of the page's table row that begins with a label."""
+    (line,) = re.findall(rf"^\| {re.escape(label)} \|.*$", PAGE.read_text(), re.M)
+    return [cell.strip() for cell in line.strip("|").split("|")][1:]
+
+
+def test_quantiles_and_limits_are_the_model_s(manifest):
+    quantiles = manifest["calibration"]["quantiles"]["0.9"]
+    assert row("q at 90 %") == [f"{q:.2f}" for q in quantiles.values()]
+    limits = manifest["novelty"]["limits"]
+    for label, test in (
+        ("leading", "leading"),
+        ("rest", "rest"),
+        ("white line", "white_line"),
+    ):
+        assert row(label)[1] == f"{limits[test]:.2f}"
+    page = PAGE.read_text().replace("\n", " ")
+    assert f"The {manifest['calibration']['particles']} training particles" in page
+    for name, (low, high) in manifest["domain"].items():
+        assert f"{name} {low:g} to {high:g}" in page
+
+
+def test_coverage_and_what_oxide_passes_are_the_card_s(manifest):
+    metrics = {(m["condition"], m["shapes"]): m for m in manifest["metrics"]}
+    every, ico = metrics["N1", "all"], metrics["N1", "icosahedral"]
+    page = PAGE.read_text().replace("\n", " ")
+    for name, share in every["coverage"]["0.9"].items():
+        assert re.search(rf"{share:.0%} for {name}".replace("%", " ?%"), page)
+    assert f"covered in {100 * ico['coverage']['0.9']['cn4']:.0f} %" in page
+    for label, found in (("all", every), ("icosahedron alone", ico)):
+        shares = found["novelty_doubted"].values()
+        assert row(label) == [f"{100 * share:.0f} %" for share in shares]
+
+
+def test_the_parts_of_the_example_are_what_comes_out(capsys, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    examples = "docs/examples"
+    foil = ("--foil", f"{examples}/foil.dat")
+    assert main(["analyze", f"{examples}/particles.xdi", *foil, "--json"]) == 0
+    estimate = json.loads(capsys.readouterr().out)
+    for name in ("cn1", "cn3"):
+        found = estimate["descriptors"][name]
+        *parts, interval, _ = row(name)
+        names = ("value", "std_model", "std_noise", "std_ambiguity")
+        wanted = [found[part] for part in names] + found["interval"]
+        shown = [*parts, *interval.split(" to ")]
+        # The last digit may differ where another processor rounds otherwise.
+        assert [float(number) for number in shown] == pytest.approx(wanted, abs=0.011)
+
+
+def test_the_id_is_over_what_the_page_lists():
+    run = Run("uid", 1, 3, "up", 1.0, final=True, complete=True, source="file")
+    values = {
+        "run uid": run.uid,
+        "sweep": run.sweep,
+        "profile sha256": "p",
+        "model sha256": "m",
+        "foil sha256": "f",
+        "complete": run.complete,
+        "algorithm": ALGORITHM,
+    }
+    (listed,) = re.findall(r"\[(run uid, .*)\]", PAGE.read_text())
+    key = [values[name] for name in listed.split(", ")]
+    text = json.dumps(key, separators=(",", ":"))
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    assert estimate_id(run, "p", "m", "f") == digest[:32]
