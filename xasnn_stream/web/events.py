@@ -1,4 +1,10 @@
-"""The events of the stream, as text: what a page needs to draw, and no more."""
+"""The events of the stream, as text: what a page needs to draw, and no more.
+
+`result`: a delivery, with `arrays` if it is among the newest; its id is `seq`.
+`partial`: the same of a sweep that is being measured, `seq` null, without an id.
+`status`: how things are, as `/api/status` says it.
+`reset`: forget every result, `why` says why; all that counts follows.
+"""
 
 import json
 import math

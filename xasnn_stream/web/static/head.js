@@ -90,7 +90,7 @@ function drawLatency(results) {
 
 function drawStatus(status) {
   const waiting = [
-    ...Object.entries(status.queues ?? {}).map(([name, n]) => [name, n]),
+    ...Object.entries(status.queues ?? {}),
     ...Object.entries(status.pending ?? {}).map(([name, n]) => [`for ${name}`, n]),
   ].filter(([, n]) => n > 0);
   lines(at("backlog"), waiting.length ? waiting.map(([name, n]) => `${n} ${name}`) : ["none"]);
