@@ -150,6 +150,8 @@ def _task(
     given: ModelEntry | None,
     foil: Foil | None,
 ) -> _Task:
+    if given and not any((*told, scan.facts.element, scan.facts.edge)):
+        told = given.element, given.edge
     mode, mode_note = (request.mode, "") if request.mode else choose_mode(scan)
     edge = edge_of(scan, mode, told, [given] if given else shipped_models())
     model = given or model_for(edge.element, edge.edge)

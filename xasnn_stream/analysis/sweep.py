@@ -12,11 +12,8 @@ from xasnn_stream.spectrum import Accounting, FloatArray, Run, Spectrum
 
 PROFILE = "analyze"
 
-_ROLES = {
-    "transmission": (("i0", "it"), ("ir",)),
-    "fluorescence": (("i0", "if"), ()),
-}
-"""Counts by mode: needed, and taken along."""
+_NEEDED = {"transmission": ("i0", "it"), "fluorescence": ("i0", "if")}
+"""Counts by mode; those of the reference channel are taken along."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +31,15 @@ def origin_of(path: Path, content: bytes) -> Origin:
 
 
 def sweep_of(scan: Scan, index: int, origin: Origin, mode: str, edge: Edge) -> Spectrum:
-    """Return a scan as a sweep; rows without a number in a channel are left out.
+    """Return a scan as a sweep; rows without a number in its signal are left out.
 
     The run's uid is of the file's content and the scan's name, so that the same file
     gives the same ids. Rows left out make the sweep incomplete.
     """
-    channels = _channels(scan, mode)
-    good = np.all([np.isfinite(values) for values in channels.values()], axis=0)
+    signal, channels = _channels(scan, mode)
+    good = np.ones(len(scan.energy_ev), bool)
+    for role in signal:
+        good &= np.isfinite(channels[role])
     lost = scan.left_out + int(np.count_nonzero(~good))
     energy = scan.energy_ev[good]
     uid = hashlib.sha256(f"{origin.sha256} {scan.name}".encode()).hexdigest()[:32]
@@ -69,11 +68,15 @@ def sweep_of(scan: Scan, index: int, origin: Origin, mode: str, edge: Edge) -> S
     )
 
 
-def _channels(scan: Scan, mode: str) -> dict[str, FloatArray]:
-    """Return the counts of a mode if they are there, else absorption as given."""
-    needed, extra = _ROLES[mode]
-    if set(needed) <= set(scan.channels):
-        roles = (*needed, *extra)
-    else:
-        roles = ("mu", "mu_reference")
-    return {role: scan.channels[role] for role in roles if role in scan.channels}
+def _channels(scan: Scan, mode: str) -> tuple[tuple[str, ...], dict[str, FloatArray]]:
+    """Return the roles of the signal and all channels of a mode.
+
+    Those are its counts if they are there, else absorption as given; with neither the
+    engine says what is missing.
+    """
+    signal, beside = _NEEDED[mode], ("it", "ir")
+    if "mu" in scan.channels and not set(signal) <= set(scan.channels):
+        signal, beside = ("mu",), ("mu_reference",)
+    there = tuple(role for role in signal if role in scan.channels)
+    roles = (*there, *beside)
+    return there, {r: scan.channels[r] for r in roles if r in scan.channels}

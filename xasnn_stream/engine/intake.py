@@ -56,19 +56,19 @@ def _curves(spectrum: Spectrum, settings: EngineSettings) -> list[FloatArray] | 
     first, second, formula = _FORMULAS[settings.mode]
     missing = [role for role in (first, second) if role not in spectrum.channels]
     if missing and "mu" in spectrum.channels:
-        return _given(spectrum, settings)
+        return _given(spectrum)
     if missing:
         return Reason("no_signal", f"no signal {' or '.join(missing)} in this run")
     i0, signal = (_without_offset(spectrum, role) for role in (first, second))
     problem = _unusable(spectrum.energy_ev, {first: i0, second: signal})
     if problem is not None:
         return problem
-    reference = _reference(spectrum, signal, settings)
+    reference = _reference(spectrum)
     curves = [formula(i0, signal)]
     return curves if reference is None else [*curves, reference]
 
 
-def _given(spectrum: Spectrum, settings: EngineSettings) -> list[FloatArray] | Reason:
+def _given(spectrum: Spectrum) -> list[FloatArray] | Reason:
     """Return absorption that came as such: stored spectra without their counts."""
     mu = spectrum.channels["mu"]
     problem = _unusable(spectrum.energy_ev, {"mu": mu})
@@ -101,15 +101,17 @@ def _unusable(energy: FloatArray, channels: dict[str, FloatArray]) -> Reason | N
     return None
 
 
-def _reference(
-    spectrum: Spectrum, it: FloatArray, settings: EngineSettings
-) -> FloatArray | None:
-    """Return ln(It/Ir) if the sweep has a usable reference channel."""
-    if settings.mode != "transmission" or "ir" not in spectrum.channels:
+def _reference(spectrum: Spectrum) -> FloatArray | None:
+    """Return ln(It/Ir) if the sweep has a usable reference channel.
+
+    A sample read by its fluorescence may let through enough for the foil behind it.
+    """
+    if not {"it", "ir"} <= set(spectrum.channels):
         return None
-    ir = _without_offset(spectrum, "ir")
-    if not (np.isfinite(ir).all() and (ir > 0).all()):
-        return None
+    it, ir = (_without_offset(spectrum, role) for role in ("it", "ir"))
+    for values in (it, ir):
+        if not (np.isfinite(values).all() and (values > 0).all()):
+            return None
     return transmission(it, ir)
 
 

@@ -46,35 +46,37 @@ def scans_of(
         return [_unnamed(table, where)]
     roles = columns_by_role(list(table.columns))
     energy, note = _energy(table, roles, where)
-    columns = table.columns
-    channels = {role: columns[name] for role, name in roles.items() if role in ROLES}
-    if "if" not in channels:
-        signal, summed = _fluorescence(table, energy)
-        channels |= signal
-        note = "; ".join(part for part in (note, summed) if part)
-    if table.facts.mode == "reference" and {"it", "ir"} <= set(channels):
-        note = _AS_REFERENCE
-        channels = {"i0": channels["it"], "it": channels["ir"]}
-    if "mu_reference" in channels and not {"mu", "it", "if"} & set(channels):
-        channels["mu"] = channels.pop("mu_reference")
-    pairs = numbered_pairs(list(columns))
+    channels, how = _channels(table, roles, energy)
+    note = "; ".join(part for part in (note, how) if part)
+    pairs = numbered_pairs(list(table.columns))
     if pairs:
-        return [
-            _scan(
-                table,
-                number,
-                energy,
-                channels | {"i0": columns[i0], "it": columns[it]},
-                note,
-            )
+        own = [
+            (number, {"i0": table.columns[i0], "it": table.columns[it]})
             for number, i0, it in pairs
         ]
+        return [_scan(table, n, energy, channels | pair, note) for n, pair in own]
     if "mu" not in channels and not ("i0" in channels and {"it", "if"} & set(channels)):
         raise FileError(
             f"{where}: no absorption (mu, or i0 with it or if) among its columns; "
             f"{_what(table)}"
         )
     return [_scan(table, "", energy, channels, note)]
+
+
+def _channels(
+    table: Table, roles: Mapping[str, str], energy: FloatArray
+) -> tuple[dict[str, FloatArray], str]:
+    """Return channels by role, and a note where they are not columns as named."""
+    columns, note = table.columns, ""
+    channels = {role: columns[name] for role, name in roles.items() if role in ROLES}
+    if "if" not in channels:
+        signal, note = _fluorescence(table, energy)
+        channels |= signal
+    if table.facts.mode == "reference" and {"it", "ir"} <= set(channels):
+        return {"i0": channels["it"], "it": channels["ir"]}, _AS_REFERENCE
+    if "mu_reference" in channels and not {"mu", "it", "if"} & set(channels):
+        channels["mu"] = channels.pop("mu_reference")
+    return channels, note
 
 
 def _scan(

@@ -111,6 +111,28 @@ def test_fluorescence_is_read_as_if_over_i0(run, examples):
     )
 
 
+def test_the_foil_behind_a_fluorescing_sample_serves_as_in_transmission(run, examples):
+    (scan,) = read_scans(examples / "particles.xdi")
+    i0, it, ir = (scan.channels[role] for role in ("i0", "it", "ir"))
+    table = np.column_stack([scan.energy_ev, i0, it, ir, i0 * np.log(i0 / it)])
+    file = examples / "both.csv"
+    header = "# element: Pt\n# edge: L3\n# mode: fluorescence\nenergy,i0,it,ir,if"
+    np.savetxt(file, table, delimiter=",", header=header, comments="")
+    transmitted, fluorescent = run(examples / "particles.xdi", file)
+    assert fluorescent.settings.mode == "fluorescence"
+    assert fluorescent.estimate.provenance.reference == "reference channel"
+    assert values(fluorescent) == pytest.approx(values(transmitted), rel=1e-6)
+
+
+def test_a_gap_in_the_reference_channel_costs_only_the_channel(run, examples):
+    lines = (examples / "particles.xdi").read_text().splitlines()
+    lines[60] = lines[60].rpartition(" ")[0] + " nan"
+    (examples / "gap.xdi").write_text("\n".join(lines))
+    (result,) = run(examples / "gap.xdi")
+    assert result.estimate.run.complete
+    assert result.estimate.provenance.reference is None
+
+
 def test_scans_up_and_down_in_ev_and_kev_are_one_spectrum(run, examples):
     lines = (examples / "no-names.txt").read_text().splitlines()
     rows = np.array([line.split() for line in reversed(lines)], float)
@@ -197,6 +219,17 @@ def test_a_scan_that_is_no_spectrum_is_rejected_with_its_reason(run, examples):
     assert result.estimate.reasons[0].code == "no_step"
 
 
+def test_a_signal_that_is_not_there_is_named(run, examples):
+    (result,) = run(
+        examples / "no-names.txt",
+        columns={"energy": "1", "i0": "2"},
+        element="Pt",
+        edge="L3",
+    )
+    assert result.estimate.reasons[0].code == "no_signal"
+    assert "it" in result.estimate.reasons[0].text
+
+
 def test_a_wrong_foil_model_or_edge_stops_everything(run, examples):
     particles = examples / "particles.xdi"
     with pytest.raises(FoilError, match="name a foil of Pt L3"):
@@ -211,6 +244,13 @@ def test_a_named_model_reads_what_the_header_calls_otherwise(run, examples):
     (result,) = run(examples / "iron.xdi", model="pt-l3-xanes")
     assert result.estimate.verdict == "rejected"
     assert result.estimate.reasons[0].code == "wrong_edge"
+
+
+def test_a_named_model_says_the_edge_where_the_file_does_not(run, examples):
+    given = {"energy": "1", "i0": "2", "it": "3"}
+    (result,) = run(examples / "no-names.txt", model="pt-l3-xanes", columns=given)
+    assert result.estimate.element == "Pt"
+    assert not any("guessed" in note for note in result.notes)
 
 
 def test_gzipped_files_are_analyzed(run, examples):
