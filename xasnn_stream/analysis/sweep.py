@@ -57,7 +57,8 @@ def sweep_of(scan: Scan, index: int, origin: Origin, mode: str, edge: Edge) -> S
             source=str(origin.path),
         ),
         profile=PROFILE,
-        sample=scan.facts.sample or origin.path.name.split(".")[0],
+        sample=scan.facts.sample
+        or f"{origin.path.name.split('.')[0]} {scan.name}".strip(),
         element=edge.element,
         edge=edge.edge,
         time=(start, start),

@@ -207,6 +207,7 @@ def test_many_scans_of_a_file_are_one_result_each_in_order(run, examples):
     results = run(frames, foil=examples / "foil.dat")
     assert [result.estimate.run.sweep for result in results] == list(range(70))
     assert len({result.estimate.id for result in results}) == 70
+    assert results[3].estimate.sample == "frames [3]"
     assert len({result.estimate.descriptors["cn1"].value for result in results}) == 1
 
 
