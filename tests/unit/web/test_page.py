@@ -1,10 +1,13 @@
 import hashlib
 import re
-from importlib.resources import files
+import tomllib
+from pathlib import Path
 
 import pytest
 
-STATIC = files("xasnn_stream.web") / "static"
+from xasnn_stream.web.app import STATIC
+
+PROJECT = Path(__file__).parents[3] / "pyproject.toml"
 UPLOT = STATIC / "uplot"
 REFERENCES = re.compile(r"""(?:src|href)="([^"]*)"|(?:from|import) "([^"]*)";""")
 
@@ -65,6 +68,14 @@ def test_uplot_is_the_published_one_with_its_licence():
         assert hashlib.sha256((UPLOT / name).read_bytes()).hexdigest() == digest
     assert "(v1.6.32)" in (UPLOT / "uPlot.esm.js").read_text()
     assert "MIT" in (UPLOT / "LICENSE").read_text()
+
+
+def test_an_installed_package_has_every_file_of_the_page():
+    setuptools = tomllib.loads(PROJECT.read_text())["tool"]["setuptools"]
+    patterns = setuptools["package-data"]["xasnn_stream.web"]
+    packed = {path for one in patterns for path in STATIC.parent.glob(one)}
+    files = {path for path in STATIC.rglob("*") if path.is_file()}
+    assert files == {path for path in packed if path.is_file()}
 
 
 def test_only_files_of_the_page_are_served(daemon):
