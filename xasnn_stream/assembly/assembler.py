@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from xasnn_stream.assembly.matching import choose
-from xasnn_stream.assembly.metadata import whole
+from xasnn_stream.assembly.metadata import uid_in, whole
 from xasnn_stream.assembly.orphans import Orphan, Orphans
 from xasnn_stream.assembly.pages import unrolled
 from xasnn_stream.assembly.patience import Patience
@@ -175,8 +175,8 @@ class Assembler:
         return [s for key in keys for s in self._close(key, None)]
 
     def _start(self, doc: Mapping[str, Any], source: str) -> list[Spectrum]:
-        uid = doc.get("uid")
-        if not isinstance(uid, str) or not uid:
+        uid = uid_in(doc.get("uid"))
+        if uid is None:
             return self._reject("invalid", source)
         key = (source, uid)
         if key in self._routes or key in self._finished:
@@ -195,8 +195,8 @@ class Assembler:
         return released
 
     def _descriptor(self, doc: Mapping[str, Any], source: str) -> list[Spectrum]:
-        uid, start = doc.get("uid"), doc.get("run_start")
-        if not isinstance(uid, str) or not isinstance(start, str):
+        uid, start = doc.get("uid"), uid_in(doc.get("run_start"))
+        if not isinstance(uid, str) or start is None:
             return self._reject("invalid", source)
         route = self._routes.get((source, start))
         if route is None:
@@ -235,8 +235,8 @@ class Assembler:
         return []
 
     def _stop(self, doc: Mapping[str, Any], source: str) -> list[Spectrum]:
-        start = doc.get("run_start")
-        if not isinstance(start, str):
+        start = uid_in(doc.get("run_start"))
+        if start is None:
             return self._reject("invalid", source)
         if (source, start) not in self._routes:
             return self._orphan(source, start)

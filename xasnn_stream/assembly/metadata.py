@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from xasnn_stream.assembly.settings import Lookup
 
+_LONGEST_UID = 200
 _MAX_NESTING = 8
 _MAX_WHOLE = 2**53  # beyond it neither JSON nor a float tells neighbours apart
 
@@ -82,6 +83,16 @@ def whole(value: Any) -> int | None:
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return value if 0 <= value <= _MAX_WHOLE else None
+    return None
+
+
+def uid_in(value: Any) -> str | None:
+    """Return a text that can be the uid of a run, None for anything else.
+
+    It goes into databases and addresses, so it must be short and printable.
+    """
+    if isinstance(value, str) and 0 < len(value) <= _LONGEST_UID:
+        return value if value.isprintable() else None
     return None
 
 

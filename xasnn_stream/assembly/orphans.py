@@ -3,8 +3,6 @@
 from collections import OrderedDict
 from dataclasses import dataclass
 
-LONGEST_UID = 200
-"""What is longer was made up by no RunEngine; it is not kept."""
 MAX_ORPHANS = 1_000
 """Unknown runs remembered; beyond it the oldest is forgotten and may be told again."""
 
@@ -30,8 +28,6 @@ class Orphans:
 
     def put(self, source: str, uid: str | None) -> None:
         """Note a document of an unknown run, or of one it cannot name."""
-        if uid is not None and len(uid) > LONGEST_UID:
-            uid = None
         again = (source, uid) in self._told
         if uid is not None:
             self._told[source, uid] = None

@@ -78,11 +78,9 @@ class TiledStore:
 
     @contextmanager
     def _asking(self) -> Iterator[None]:
-        import httpx
-
         try:
             yield
-        except (httpx.HTTPError, KeyError, TypeError, ValueError) as error:
+        except _failures() as error:
             raise SourceError(f"{self.address}: {error!r}") from error
 
     def _finished(self, run: Any) -> StoredRun | None:
@@ -191,6 +189,14 @@ class TiledSource:
             if run is None:
                 raise SourceError(f"{self.address} holds no run {uid} that is over")
             yield run
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """Return what the client raises when server, key or answer is not as it should be."""
+    import httpx
+
+    http = (httpx.HTTPError, httpx.InvalidURL)
+    return (*http, KeyError, TypeError, ValueError, RuntimeError)
 
 
 def _unreadable(run: Any, error: Exception) -> UnreadableRunError:

@@ -421,10 +421,14 @@ def test_unknown_runs_are_told_by_name_where_a_document_has_it(bench):
     assert [(o.uid, o.again) for o in bench.assembler.take_orphans()] == [("y", True)]
 
 
-def test_a_name_no_run_has_is_not_kept(bench):
-    bench.receive([stop("x" * 10_000)])
+@pytest.mark.parametrize("uid", ["x" * 201, "a\x00b", "\ud800", "", None, 7])
+def test_what_can_be_no_uid_is_rejected_and_not_kept(bench, uid):
+    bench.receive([start(uid), ("descriptor", {"uid": "d", "run_start": uid})])
+    bench.receive([("stop", {"uid": "s", "run_start": uid})])
 
-    assert [o.uid for o in bench.assembler.take_orphans()] == [None]
+    assert bench.rejected("invalid") == 3
+    assert bench.assembler.take_orphans() == []
+    assert bench.assembler.close_open_runs("zmq://a") == []
 
 
 def test_a_run_that_is_let_go_can_come_again(bench):
