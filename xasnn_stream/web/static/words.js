@@ -49,7 +49,9 @@ export const clock = (epoch) =>
 // A tick of an axis, to be mapped over all of them: as many digits as their distance needs.
 export function tick(value, k, ticks) {
   const step = ticks.length > 1 ? ticks[1] - ticks[0] : 1;
-  return value.toFixed(Math.min(9, Math.max(0, -Math.floor(Math.log10(step) + 1e-9)))).replace("-", "−");
+  let digits = 0;
+  for (let scaled = step; digits < 9 && Math.abs(scaled - Math.round(scaled)) > 1e-6; digits += 1) scaled *= 10;
+  return value.toFixed(digits).replace("-", "−");
 }
 
 // A tick of a time axis whose ticks are `step` seconds apart.
