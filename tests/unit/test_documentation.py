@@ -1,12 +1,15 @@
 """What the documentation says exists: links, commands with their flags, make targets."""
 
+import argparse
 import re
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from xasnn_stream.cli.main import parser
+from xasnn_stream.telemetry.counters import METRICS
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
@@ -16,6 +19,13 @@ PAGES = sorted(
 )
 SECTION = re.compile(r"\]\((?!https?://)([^)#\s]*)#([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
+GUIDES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
+METRIC = re.compile(r"\bxasnn_[a-z_]+_(?:total|seconds|pending|connected)\b")
+OTHER_PROGRAMS_FLAGS = {
+    *("--in-address", "--out-address"),  # Bluesky's proxy
+    *("--publish", "--library", "--model", "--scans", "--foil", "--data"),  # simulation
+}
 LINK = re.compile(r"\]\((?!https?://|#)([^)#\s]+)")
 CONSOLE = re.compile(r"```console\n(.*?)```", re.DOTALL)
 PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
@@ -65,6 +75,22 @@ def test_the_readme_shows_both_set_up_commands() -> None:
     first_screen = (ROOT / "README.md").read_text().splitlines()[:30]
     assert any(line.startswith("$ make demo") for line in first_screen)
     assert any(line.startswith("$ make test") for line in first_screen)
+
+
+@pytest.mark.parametrize("page", GUIDES, ids=lambda page: page.name)
+def test_flags_and_metrics_are_known(page: Path) -> None:
+    text = page.read_text()
+    assert set(FLAG.findall(text)) <= set(flags(parser())) | OTHER_PROGRAMS_FLAGS
+    assert set(METRIC.findall(text)) <= {f"xasnn_{name}" for name in METRICS}
+
+
+def flags(parser: argparse.ArgumentParser) -> Iterator[str]:
+    """Return the flags of all commands."""
+    for action in parser._actions:
+        yield from action.option_strings
+        if isinstance(action, argparse._SubParsersAction):
+            for command in action.choices.values():
+                yield from flags(command)
 
 
 @pytest.mark.parametrize(("page", "command"), COMMANDS)

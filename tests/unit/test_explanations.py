@@ -1,8 +1,9 @@
-"""How an estimate is made, as the page says it, is what code and model say."""
+"""What the pages explain is what code and model say: reasons, messages, numbers."""
 
 import ast
 import hashlib
 import json
+import pickle
 import re
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from xasnn_stream.cli.main import main
 from xasnn_stream.engine import verdict
 from xasnn_stream.estimate import ALGORITHM, estimate_id
 from xasnn_stream.shipped import model_folder
+from xasnn_stream.sources.codec import FrameError, decode_document
 from xasnn_stream.spectrum import Run
 
 ROOT = Path(__file__).parents[2]
@@ -42,6 +44,18 @@ def codes_in(source: Path) -> set[str]:
     return found
 
 
+def strings_in(source: Path) -> list[str]:
+    """Return the texts of a module, with … where a value goes."""
+    texts: list[str] = []
+    for node in ast.walk(ast.parse(source.read_text())):
+        if isinstance(node, ast.JoinedStr):
+            parts = [getattr(part, "value", None) for part in node.values]
+            texts.append("…".join(p for p in parts if isinstance(p, str)))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            texts.append(node.value)
+    return texts
+
+
 def codes_shown(page: str) -> list[str]:
     """Return the codes in the first cells of tables headed by code or reason."""
     codes: list[str] = []
@@ -63,6 +77,27 @@ def test_reasons_named_at_the_beamline_exist():
     named = codes_shown(BEAMLINE.read_text())
     assert len(named) > 10
     assert set(named) <= CODES
+
+
+def test_messages_quoted_at_the_beamline_are_said():
+    said = "\n".join(t for s in PACKAGE.rglob("*.py") for t in strings_in(s))
+    page = re.sub(r"\s+", " ", BEAMLINE.read_text())
+    emphasized = re.findall(r"(?<!\*)\*([^*]+)\*(?!\*)", page)
+    quoted = [text for text in emphasized if " " in text]
+    assert len(quoted) > 8
+    unsaid = [
+        part
+        for message in quoted
+        for part in map(str.strip, re.split(r"…|'[a-z]+'", message))
+        if len(part) > 3 and part not in said
+    ]
+    assert unsaid == []
+
+
+def test_the_refusal_of_pickle_is_the_one_shown():
+    with pytest.raises(FrameError) as refused:
+        decode_document(pickle.dumps({"uid": "a"}))
+    assert str(refused.value) in re.sub(r"\s+", " ", BEAMLINE.read_text())
 
 
 @pytest.fixture(scope="module")
