@@ -10,11 +10,15 @@ from pathlib import Path
 import pytest
 
 from xasnn_stream.cli.main import main
-from xasnn_stream.engine import verdict
+from xasnn_stream.engine import evidence, intake, verdict
 from xasnn_stream.estimate import ALGORITHM, estimate_id
+from xasnn_stream.physics import noise
+from xasnn_stream.profile import load_profile
 from xasnn_stream.shipped import model_folder
 from xasnn_stream.sources.codec import FrameError, decode_document
 from xasnn_stream.spectrum import Run
+from xasnn_stream.training.recipe import read_recipe
+from xasnn_stream.uncertainty.novelty import DOUBTED_FROM
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "xasnn_stream"
@@ -73,6 +77,41 @@ def test_every_reason_is_explained_and_no_other():
     assert set(codes_shown(PAGE.read_text())) == CODES
 
 
+def test_reasons_stand_under_their_verdict():
+    page = PAGE.read_text()
+    rejected, outside, caution = (
+        set(codes_shown(part)) for part in re.split(r"\n\*\*[a-z]+\*\*:", page)[1:]
+    )
+    novel = {code for code, _ in verdict._NOVEL.values()}
+    doubted = {
+        verdict._NOVEL[test][0] for test in DOUBTED_FROM if DOUBTED_FROM[test] < 1
+    }
+    judged = codes_in(PACKAGE / "engine" / "verdict.py")
+    assert rejected == CODES - judged
+    assert novel <= outside
+    assert outside & caution == doubted
+    assert outside | caution == judged
+
+
+def test_limits_explained_are_those_of_code_and_profile():
+    page = re.sub(r"\s+", " ", PAGE.read_text())
+    quality = load_profile("sim-step").engine.quality
+    for text in (
+        f"fewer than {quality.min_points} different energies",
+        f"less than {quality.min_pre_edge_ev:g} eV before, "
+        f"{quality.min_post_edge_ev:g} eV after the edge",
+        f"e0 is more than {quality.max_e0_shift_ev:g} eV from",
+        f"edge step below {quality.min_edge_step:g}",
+        f"above {100 * quality.max_noise:g} % of the edge step",
+        f"energies more than {intake._MAX_RANGE_EV:g} eV from the edge",
+        f"axis is more than {verdict._MAX_SHIFT_EV:g} eV from the foil's",
+        f"more than {evidence._MAX_SPACING_EV:g} eV without a point",
+        f"more than {noise._OUTLIER_SIGMA:g} σ and {100 * noise._OUTLIER_STEP:g} % of "
+        f"the step ({100 * noise._OUTLIER_AT_EDGE:g} % within {noise._EDGE_EV:g} eV",
+    ):
+        assert text in page
+
+
 def test_reasons_named_at_the_beamline_exist():
     named = codes_shown(BEAMLINE.read_text())
     assert len(named) > 10
@@ -128,6 +167,24 @@ def test_quantiles_and_limits_are_the_model_s(manifest):
     assert f"The {manifest['calibration']['particles']} training particles" in page
     for name, (low, high) in manifest["domain"].items():
         assert f"{name} {low:g} to {high:g}" in page
+
+
+def test_training_is_the_recipe_s():
+    recipe = read_recipe(model_folder("pt-l3-xanes") / "recipe.yaml")
+    drawn, fit = recipe.nuisances, recipe.fit
+    assert row("stretch of energies")[0] == "{:.2f} to {:.2f}".format(*drawn.stretch)
+    broadening = "{:g} to {:g} eV".format(*drawn.broadening)
+    assert row("Gaussian broadening, FWHM")[0] == broadening
+    amplitude = "{:g} to {:g}".format(*drawn.amplitude)
+    assert row("amplitude of the difference")[0] == amplitude
+    assert row("energy shift")[0] == f"±{drawn.shift[1]:g} eV"
+    assert row("edge step")[0] == f"±{100 * drawn.edge_step[1]:g} %"
+    damping = "{:g} to {:g} Å²".format(*drawn.delta_sigma2)
+    assert row("thermal damping Δσ²")[0] == damping
+    page = re.sub(r"\s+", " ", PAGE.read_text())
+    assert f"on {fit.pool:,} differences".replace(",", " ") in page
+    assert f"({fit.depth} layers of {fit.hidden})" in page
+    assert f"drawn {recipe.calibration.draws} times per lattice scale" in page
 
 
 def test_coverage_and_what_oxide_passes_are_the_card_s(manifest):
