@@ -3,8 +3,6 @@
 import contextlib
 import itertools
 import json
-import subprocess
-import sys
 import threading
 import time
 import urllib.request
@@ -142,18 +140,22 @@ def swallow(port):
     return sum(name == "event" for name, _ in taken)
 
 
-def replay(services):
+def replayed(services):
     """What the recorded documents say, by run."""
-    command = [sys.executable, "-m", "xasnn_stream.cli.main", "replay", PROFILE]
-    done = subprocess.run(
-        [*command, str(services.record), "--json", "--reference", str(services.foil)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
+    from xasnn_stream.replay import Request, replay
+    from xasnn_stream.sources.selection import Selection
+
+    request = Request(
+        profiles=[PROFILE],
+        overrides={},
+        source=str(services.record),
+        selection=Selection(),
+        reference=str(services.foil),
+        results=None,
+        feed=None,
+        state=None,
     )
-    estimates = [json.loads(line) for line in done.stdout.splitlines()]
-    return {estimate["run"]["uid"]: estimate for estimate in estimates}
+    return {e.run.uid: json.loads(json.dumps(e.document())) for e in replay(request)}
 
 
 def check_same(estimate, undisturbed):
@@ -235,7 +237,7 @@ def test_a_proxy_killed_in_mid_run_costs_rows_and_then_nothing(
     missed = incomplete.estimate["accounting"]["n_missed"]
     assert missed >= lost[0] > 50
     assert f"{missed} event rows are missing" in str(incomplete.estimate["reasons"])
-    check_same(complete.estimate, replay(services)[uid])
+    check_same(complete.estimate, replayed(services)[uid])
     assert healed - over < 10
     assert metric(services, "runs_recovered_total") == [1.0]
     assert metric(services, "runs_incomplete") == [0.0]
@@ -308,7 +310,7 @@ def test_late_joiners_and_lost_stops_are_completed_from_recorded_lines(
         released, completed = [r for _, r in finals][-2:]
     assert released.estimate["run"]["complete"] is False
     assert "its end never came" in str(released.estimate["reasons"])
-    undisturbed = replay(services)
+    undisturbed = replayed(services)
     check_same(completed.estimate, undisturbed[endless])
     check_same(first, undisturbed[joined])
     assert metric(services, "runs_recovered_total") == [2.0]

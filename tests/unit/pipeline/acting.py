@@ -102,7 +102,12 @@ class Engine:
         estimate = self._make(
             run.uid, complete=run.complete, rejected=bool(spectrum.problem)
         )
-        return replace(estimate, id=estimate.id if run.final else None, run=run)
+        return replace(
+            estimate,
+            id=estimate.id if run.final else None,
+            run=run,
+            accounting=spectrum.accounting,
+        )
 
 
 def uids(log):

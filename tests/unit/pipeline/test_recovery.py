@@ -94,6 +94,16 @@ def test_a_run_that_was_joined_too_late_is_read_from_the_store(
     assert caplog.text.count("documents of run run came without its start") == 1
 
 
+def test_a_lost_descriptor_costs_the_whole_run_and_is_healed(recovering, stored, log):
+    documents = list(run_documents("run"))
+    recovering(Recorded(without(documents, 1), can_wait=False))
+    wait_until(lambda: results(log) == [("run", False)])
+    (first,) = log.read(0, 10)
+    assert first.estimate["accounting"]["n_missed"] == POINTS
+    stored(documents)
+    wait_until(lambda: results(log) == [("run", False), ("run", True)])
+
+
 def test_without_a_backfill_an_unknown_run_is_said_and_counted(
     pipeline_of, log, caplog
 ):
