@@ -40,8 +40,9 @@ class FrameError(DocumentError):
 def encode_document(doc: dict[str, Any]) -> bytes:
     """Return a document as msgpack; numpy scalars become numbers.
 
-    A serializer for `bluesky.callbacks.zmq.Publisher`. TypeError for anything but plain
-    data, numpy scalars and numeric arrays.
+    A serializer for `bluesky.callbacks.zmq.Publisher`, in whose process an error would
+    abort the plan: arrays of anything but numbers become lists, and what no document
+    should hold becomes its text.
     """
     return _ENCODER.encode(doc)
 
@@ -153,11 +154,12 @@ def _decode_pickle(body: bytes, allowed: bool) -> Any:
 def _encode_extra(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
-    if isinstance(value, np.ndarray):
-        _numeric(value.dtype.str)
-        packed = [value.dtype.str, value.shape, value.tobytes()]
-        return msgspec.msgpack.Ext(ARRAY_EXTENSION, msgspec.msgpack.encode(packed))
-    raise TypeError(f"a document cannot hold a {type(value).__name__}")
+    if not isinstance(value, np.ndarray):
+        return str(value)
+    if value.dtype.kind not in _NUMERIC:
+        return value.tolist()
+    packed = [value.dtype.str, value.shape, value.tobytes()]
+    return msgspec.msgpack.Ext(ARRAY_EXTENSION, msgspec.msgpack.encode(packed))
 
 
 def _decode_extra(code: int, data: memoryview) -> Any:
