@@ -13,6 +13,7 @@ from xasnn_stream.physics.instrument import (
     damp,
     distort_energy,
 )
+from xasnn_stream.physics.white_line import OXIDE, white_line
 from xasnn_stream.simulation.nuisances import AS_COMPUTED, Condition, Scan, Theory
 from xasnn_stream.spectrum import FloatArray
 
@@ -29,10 +30,6 @@ POST_EDGE_EV = (150.0, 400.0)
 
 ERRORS_FADE_EV = (100.0, 150.0)
 """Over this range the errors of normalization fade, so that no post-edge sees them."""
-
-OXIDE_AT_EV, OXIDE_FWHM_EV, OXIDE_HEIGHT = 3.5, 7.0, 0.25
-"""White line of a full oxide, a Gaussian on normalized μ: as high as measured on oxidized
-Pt/SiO₂. No training spectrum has it, and what novelty looks for has another shape."""
 
 FIRST_SHELL_A = 2.77
 FINE_STRUCTURE_AMPLITUDE = 0.03
@@ -129,9 +126,7 @@ def normalized_spectrum(
     mu = damp(
         mu, grid, torch.from_numpy(library.atomic), _scalar(condition.delta_sigma2)
     )
-    offset = (grid - OXIDE_AT_EV) / OXIDE_FWHM_EV
-    white_line = OXIDE_HEIGHT * torch.exp(-4 * np.log(2) * offset.square())
-    mu = mu + condition.oxidized * white_line
+    mu = mu + condition.oxidized * white_line(grid, OXIDE)
     mu = distort_energy(mu, grid, _scalar(0.0), _scalar(theory.stretch))
     near = np.interp(x, library.x, broaden(mu, grid, _scalar(theory.fwhm_ev)).numpy())
     tail = np.interp(TAIL_START_EV, x, near)

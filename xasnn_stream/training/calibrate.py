@@ -1,6 +1,5 @@
 """Calibrating intervals on particles a member never saw, and the limits of novelty."""
 
-import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -8,6 +7,7 @@ from torch import Tensor
 
 from xasnn_stream.engine.inference import Scaling, decompose, member_means
 from xasnn_stream.library import BULK, Library
+from xasnn_stream.physics.white_line import WhiteLine, white_line
 from xasnn_stream.training.fit import fit_ridge, ridge_features
 from xasnn_stream.training.mixtures import draw, labels, particle_weights, without
 from xasnn_stream.training.nuisances import Stage, differences
@@ -17,7 +17,7 @@ from xasnn_stream.training.pool import (
     held_out_sites,
     training_structures,
 )
-from xasnn_stream.training.recipe import Recipe, WhiteLine
+from xasnn_stream.training.recipe import Recipe
 from xasnn_stream.uncertainty.conformal import particle_quantile
 from xasnn_stream.uncertainty.novelty import (
     DOUBTED_FROM,
@@ -29,7 +29,6 @@ from xasnn_stream.uncertainty.novelty import (
 )
 
 _NOVELTY_DRAWS = 8000
-_4_LN_2 = 4 * math.log(2)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -139,8 +138,8 @@ def calibrate_novelty(
     typical = float(size.median())
     grid = on.grid.double()
     misfit = misfit_covariance(grid, share * typical, settings.length_ev)
-    white_line = (oxidized - clean).double().mean(0)
-    space = fit_novelty(clean.double(), misfit, white_line)
+    line = (oxidized - clean).double().mean(0)
+    space = fit_novelty(clean.double(), misfit, line)
     variance, directions = torch.linalg.eigh(misfit)
     factor = directions * variance.clamp(min=0).sqrt()
     missed = torch.randn(clean.shape, generator=rng).double() @ factor.T
@@ -152,11 +151,11 @@ def calibrate_novelty(
     )
     drawn = differences(on, particles, recipe.nuisances, rng)
     tests = novelty_tests(space, drawn.values.double(), drawn.noise[:, 0].double())
-    limits[-1] = tests[:, -1].quantile(settings.level) / DOUBTED_FROM[TESTS[-1]]
+    doubted = tests[:, TESTS.index("white_line")].quantile(settings.level)
+    limits[TESTS.index("white_line")] = doubted / DOUBTED_FROM["white_line"]
     return replace(space, limits=limits)
 
 
 def _oxidized(on: Stage, line: WhiteLine) -> Stage:
     """Return the stage with an oxide's white line on every sample, not on the foil."""
-    offset = (on.x - line.at_ev) / line.fwhm_ev
-    return replace(on, mu=on.mu + line.height * torch.exp(-_4_LN_2 * offset.square()))
+    return replace(on, mu=on.mu + white_line(on.x, line))

@@ -13,6 +13,7 @@ import torch
 from xasnn_stream.engine.inference import decompose, scaling_of
 from xasnn_stream.engine.model import LEVEL, Model
 from xasnn_stream.library import Library
+from xasnn_stream.physics.white_line import OXIDE
 from xasnn_stream.training.evaluation import as_double, conditions
 from xasnn_stream.training.mixtures import labels, particle_weights
 from xasnn_stream.training.nuisances import differences, stage
@@ -71,7 +72,7 @@ them the nominal level itself is uncertain by several points.
 
 ## Novelty
 
-Share of these spectra that novelty does not let pass as `ok`, with a share of a full oxide's white line (+0.25 of the edge step, 3.5 eV above the edge) on top:
+Share of these spectra that novelty does not let pass as `ok`, with a share of a full oxide's white line (+{OXIDE.height:g} of the edge step, {OXIDE.at_ev:g} eV above the edge) on top:
 `caution` at first, `outside` at twice that white line.
 
 {_novelty_table(manifest["metrics"])}

@@ -1,6 +1,5 @@
 """Metrics of a model on particles it never saw, beside baselines on the same spectra."""
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from xasnn_stream.library import (
     read_library,
     shape_class,
 )
+from xasnn_stream.physics.white_line import OXIDE, white_line
 from xasnn_stream.training.fit import ridge_features
 from xasnn_stream.training.mixtures import labels, mix_sites, particle_weights
 from xasnn_stream.training.nuisances import differences, quiet, stage, with_noise
@@ -44,9 +44,7 @@ _NOISE_N1, _NOISE_BARE, _FOIL_NOISE = 0.002, 0.005, 0.001
 _SEED = 7
 
 _OXIDE_SHARES = (0.0, 0.1, 0.3, 1.0)
-_LINE_AT, _LINE_FWHM, _LINE_HEIGHT = 3.5, 7.0, 0.25
-"""White line of a full oxide (eV, eV, edge steps): another shape than the one that is
-looked for, for no real one has exactly that."""
+"""Of the white line of a full oxide, put on spectra to see which shares are noticed."""
 
 SHAPES = ("fcc", "icosahedral", "hcp", "all")
 
@@ -225,10 +223,10 @@ def _ridge_scores(
 def _novelty(model: Model, drawn: Differences) -> dict[str, dict[str, float]]:
     """Tell spectra from the same ones with shares of an oxide-like white line."""
     level = noise_level(drawn.noise)
-    line = torch.exp(-4 * math.log(2) * ((model.grid - _LINE_AT) / _LINE_FWHM) ** 2)
+    line = white_line(model.grid, OXIDE)
     tests = {
         f"oxide_{share:g}": novelty_tests(
-            model.novelty, drawn.values + share * _LINE_HEIGHT * line, level
+            model.novelty, drawn.values + share * line, level
         ).cpu()
         for share in _OXIDE_SHARES
     }

@@ -7,6 +7,7 @@ from typing import Any, TypeVar, get_args, get_origin
 import yaml
 
 from xasnn_stream.errors import UsageError
+from xasnn_stream.physics.white_line import WhiteLine
 
 SCHEMA = "xasnn.recipe/1"
 _MIN_MEMBERS = 2
@@ -48,15 +49,6 @@ class Nuisances:
     self_absorption: Range
     noise: Range
     foil_noise: Range
-
-
-@dataclass(frozen=True, slots=True)
-class WhiteLine:
-    """What a full oxide adds to normalized μ: a Gaussian, eV relative to the edge."""
-
-    at_ev: float
-    fwhm_ev: float
-    height: float
 
 
 @dataclass(frozen=True, slots=True)
