@@ -71,10 +71,11 @@ class FeedSink:
         """Send each delivery; without subscribers they go nowhere."""
         self._await_first_subscriber()
         self._answer_subscriptions()
+        # Partials first: they must not follow the final estimate of their sweep.
+        self._send_partials()
         for delivery in deliveries:
             self._send(message(delivery))
             self._last_seq = delivery.seq
-        self._send_partials()
 
     def idle(self) -> None:
         """Answer new subscribers, send partial estimates and, when due, a sign of life."""

@@ -101,8 +101,8 @@ def test_partial_estimates_come_on_their_own_topic_and_are_no_gaps(rows, make_es
     assert seen == [
         ("final.sim-step", 1, 1.0, False),
         ("partial.sim-step", None, 0.5, False),
-        ("final.sim-step", 2, 1.0, False),
         ("partial.sim-step", None, 0.75, False),
+        ("final.sim-step", 2, 1.0, False),
     ]
     assert received[1].estimate["id"] is None
     assert received[1].latency_s == 0.25
