@@ -97,8 +97,3 @@ def novelty_tests(space: NoveltySpace, difference: Tensor, noise: Tensor) -> Ten
 def doubted(tests: Tensor) -> Tensor:
     """Return whether any test speaks against a spectrum, `batch`."""
     return (tests > torch.tensor([DOUBTED_FROM[test] for test in TESTS])).any(-1)
-
-
-def novelty_score(space: NoveltySpace, difference: Tensor, noise: Tensor) -> Tensor:
-    """Return the largest of the tests, `batch`; above 1 is novel."""
-    return novelty_tests(space, difference, noise).amax(-1)
