@@ -59,10 +59,9 @@ class Batch:
     """What was computed of a batch of accepted spectra; rows are spectra.
 
     `low`, `high` bound the calibrated interval; `novelty` is `batch x tests`, `outliers`
-    `batch x points`. `axis_shift` is the energy axis against
-    the foil's by the reference channel, `edge_shift` the sample's edge against the
-    foil's after that (eV, NaN where unknown). `differences` (`batch x bins`) is NaN
-    where a scan does not reach.
+    `batch x points`. `axis_shift` is the energy axis against the foil's by the reference
+    channel, `edge_shift` the sample's edge against the foil's after that (eV, NaN where
+    unknown). `differences` (`batch x bins`) is NaN where a scan does not reach.
     """
 
     parts: Parts

@@ -50,7 +50,7 @@ def report(
         descriptors = {n: replace(d, interval=None) for n, d in descriptors.items()}
     evidence = gather(context, spectrum, absorption, batch, row, descriptors)
     verdict, reasons = judge(evidence)
-    return _final(
+    return _estimate(
         context,
         spectrum,
         descriptors=descriptors,
@@ -182,7 +182,7 @@ def reject(
     A final one carries no `arrays`: a curve that cannot be normalized is none.
     """
     is_final = spectrum.run.final
-    return _final(
+    return _estimate(
         context,
         spectrum,
         descriptors={},
@@ -195,7 +195,7 @@ def reject(
     )
 
 
-def _final(
+def _estimate(
     context: Context,
     spectrum: Spectrum,
     *,
