@@ -55,7 +55,11 @@ def test_every_sweep_comes_back_both_ways_and_ctrl_c_ends_everything(demo):
     # Three sweeps are no statistics (those are the model card's): three times the
     # median of the README's long series leaves room for chance.
     assert summary["median_error_cn1"] <= 0.8
-    for line in estimates:
+    *metallic, oxidized = estimates
+    assert oxidized["truth"]["oxidized"] == 1.0
+    assert oxidized["estimate"]["verdict"] == "outside"
+    assert (summary["oxidized"], summary["oxidized_ok"]) == (1, 0)
+    for line in metallic:
         # Simulated from the theory the model learnt: nothing here is new to it.
         assert line["estimate"]["verdict"] in ("ok", "caution")
         cn1 = line["estimate"]["descriptors"]["cn1"]

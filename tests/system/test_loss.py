@@ -196,7 +196,7 @@ def test_a_proxy_killed_in_mid_run_costs_rows_and_then_nothing(
     wait_for_tiled(children, services)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XASNN_TILED_API_KEY", services.api_key)
-        backfill = f"tiled+{services.tiled}/{RAW}"
+        backfill = services.raw
         start_daemon(children, services, PROFILE, backfill=backfill)
     lost = []
 

@@ -96,7 +96,7 @@ def run_demo(
             measure_foil(engine, series.beamline, services.foil)
         wait_for_tiled(children, services)
         reporter.note("starting the daemon")
-        start_daemon(children, services, PROFILE)
+        start_daemon(children, services, PROFILE, backfill=services.raw)
         reporter.ready(services)
         summary = summarize(_run_series(children, services, series, reporter))
         reporter.summary(summary, services)

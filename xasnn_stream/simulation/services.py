@@ -39,6 +39,11 @@ class Services:
         return f"http://127.0.0.1:{self.tiled_port}"
 
     @property
+    def raw(self) -> str:
+        """URL of the raw runs, as `--backfill` and `replay` take it."""
+        return f"tiled+{self.tiled}/{RAW}"
+
+    @property
     def publish(self) -> str:
         """`host:port` where documents go in."""
         return f"127.0.0.1:{self.in_port}"
