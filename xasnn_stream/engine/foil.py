@@ -14,7 +14,7 @@ from xasnn_stream.spectrum import FloatArray
 
 _MIN_POINTS = 20
 _REFERENCE = ("mu_ref", "mu_reference")
-"""After `#`: the reference channel of a scan, ln(it/ir) where it is not a column."""
+"""After `#`: the reference channel of a scan, else ln(it/ir), else a column."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,7 +44,7 @@ def read_foil(path: str) -> Foil:
     """
     file, _, wanted = path.partition("#")
     try:
-        scan, mu = _scan(Path(file), wanted)
+        scan, mu = _chosen(Path(file), wanted)
     except FileError as error:
         raise FoilError(str(error)) from error
     energy = scan.energy_ev
@@ -57,21 +57,25 @@ def read_foil(path: str) -> Foil:
     return Foil(name, energy, mu, digest)
 
 
-def _scan(file: Path, wanted: str) -> tuple[Scan, FloatArray]:
-    """Return the scan that is meant, and its absorption."""
-    if wanted:
-        named = [scan for scan in _readable(file) if scan.name == wanted]
-        if named:
-            return named[0], _absorption(named[0])
-        reference = [scan for scan in _readable(file) if wanted in _REFERENCE]
-        scans = reference or read_scans(file, {"mu": wanted})
-    else:
-        scans = read_scans(file)
-    if len(scans) > 1:
-        shown = ", ".join(scan.name for scan in scans[:12])
-        raise FoilError(f"{file} holds {len(scans)} scans; name one, as {file}#{shown}")
-    (scan,) = scans
-    return scan, _reference(file, scan) if wanted in _REFERENCE else _absorption(scan)
+def _chosen(file: Path, wanted: str) -> tuple[Scan, FloatArray]:
+    """Return the scan that is meant, and its absorption.
+
+    `wanted` is a scan's name, else means the reference channel, else is a column.
+    """
+    scans = _readable(file) if wanted else read_scans(file)
+    chosen = [(s, _absorption(s)) for s in scans if wanted in ("", s.name)]
+    if not chosen and wanted in _REFERENCE:
+        found = [(scan, _reference(scan)) for scan in scans]
+        chosen = [(scan, mu) for scan, mu in found if mu is not None]
+    if not chosen:
+        named = read_scans(file, {"mu": wanted})
+        chosen = [(scan, scan.channels["mu"]) for scan in named]
+    if len(chosen) > 1:
+        shown = ", ".join(scan.name for scan, _ in chosen[:12])
+        raise FoilError(
+            f"{file} holds {len(chosen)} scans; name one, as {file}#{shown}"
+        )
+    return chosen[0]
 
 
 def _readable(file: Path) -> list[Scan]:
@@ -92,12 +96,11 @@ def _absorption(scan: Scan) -> FloatArray:
         return fluorescence(channels["i0"], channels["if"])
 
 
-def _reference(file: Path, scan: Scan) -> FloatArray:
+def _reference(scan: Scan) -> FloatArray | None:
     channels = scan.channels
     if "mu_reference" in channels:
         return channels["mu_reference"]
     if not {"it", "ir"} <= set(channels):
-        columns = ", ".join(scan.columns)
-        raise FoilError(f"{file}: no column mu_ref and no it, ir; it has {columns}")
+        return None
     with np.errstate(divide="ignore", invalid="ignore"):
         return transmission(channels["it"], channels["ir"])

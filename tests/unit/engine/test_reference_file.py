@@ -70,6 +70,11 @@ def test_a_column_can_be_named_after_the_path(write):
     assert foil.sha256 != read_foil(path).sha256
 
 
+def test_a_column_that_is_all_there_is_can_be_named(write):
+    alone = write("# columns: energy mu_ref", *ROWS)
+    np.testing.assert_allclose(read_foil(f"{alone}#mu_ref").mu, MU)
+
+
 def test_points_without_a_number_are_left_out_and_equal_energies_averaged(write):
     rows = [*ROWS, "11540 nan", "nan 1.0", f"{ENERGY[3]} {MU[3] + 0.2}"]
     foil = read_foil(write("# columns: energy mu", *rows))
@@ -86,7 +91,7 @@ def test_dead_counts_are_left_out(write):
 @pytest.mark.parametrize(
     ("lines", "suffix", "message"),
     [
-        (["# columns: energy mu", *ROWS], "#mu_ref", "no column mu_ref and no it, ir"),
+        (["# columns: energy mu", *ROWS], "#mu_ref", "no column 'mu_ref'"),
         (
             ["# columns: energy mu", *ROWS],
             "#it",
