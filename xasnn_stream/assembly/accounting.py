@@ -9,7 +9,7 @@ import numpy as np
 from xasnn_stream.spectrum import FloatArray
 
 MAX_ROWS = 1_000_000
-"""Rows kept of one run; what exceeds it is counted as missing."""
+"""Rows of one run; a `seq_num` beyond it is a mistake, or a run nobody could hold."""
 
 
 @dataclass(slots=True)
@@ -29,11 +29,10 @@ class Rows:
         return len(self._rows)
 
     def put(self, seq_num: int, row: tuple[float, ...]) -> None:
-        """Keep one row."""
+        """Keep one row; `seq_num` is from 1 to `MAX_ROWS`."""
         if seq_num > self.highest:
             self.highest = seq_num
-        if len(self._rows) < MAX_ROWS or seq_num in self._rows:
-            self._rows[seq_num] = row
+        self._rows[seq_num] = row
 
     def missing(self, announced: int | None) -> int:
         """Return how many rows are missing, given the number the stop announced."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from xasnn_stream.assembly.accounting import MAX_ROWS
 from xasnn_stream.assembly.matching import choose
 from xasnn_stream.assembly.metadata import uid_in, whole
 from xasnn_stream.assembly.orphans import Orphan, Orphans
@@ -219,10 +220,10 @@ class Assembler:
         stream.route.touched_s = self._clock()
         if stream.run is None:
             return []
-        stream.route.received_s = self._received_s
-        seq_num, data = whole(doc.get("seq_num")), doc.get("data")
-        if not seq_num or not isinstance(data, Mapping):
+        seq_num, data = whole(doc.get("seq_num")) or 0, doc.get("data")
+        if not 0 < seq_num <= MAX_ROWS or not isinstance(data, Mapping):
             return self._reject("invalid", source)
+        stream.route.received_s = self._received_s
         stream.run.put(seq_num, doc.get("time"), cast(Mapping[str, Any], data))
         return []
 

@@ -6,11 +6,13 @@ Nothing here raises, whatever a document holds.
 
 import math
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any, cast
 
 from xasnn_stream.assembly.settings import Lookup
 
-_LONGEST_UID = 200
+_LONGEST = 200  # characters: of a uid, a name, a tag
+_MAX_TAGS = 100
 _MAX_NESTING = 8
 _MAX_WHOLE = 2**53  # beyond it neither JSON nor a float tells neighbours apart
 
@@ -32,6 +34,8 @@ def at(document: Mapping[str, Any], path: str) -> Any:
 
 def single(value: Any) -> Any:
     """Return the only item of a list, tuple or array of one, else the value itself."""
+    if getattr(value, "size", 1) != 1:
+        return value  # a long array is not made a list only to be handed back
     item = value.tolist() if hasattr(value, "tolist") else value
     for _ in range(_MAX_NESTING):
         if not isinstance(item, list | tuple) or len(cast(list[Any], item)) != 1:
@@ -41,12 +45,17 @@ def single(value: Any) -> Any:
 
 
 def text(value: Any) -> str | None:
-    """Return a text or number as stripped text, None for anything else or nothing."""
+    """Return a text or number as stripped text, None for anything else or nothing.
+
+    It goes into every result, so it is cut to a length a table can show; half of a
+    character, which JSON can write but nobody can encode, becomes a question mark.
+    """
     value = single(value)
     if isinstance(value, str):
-        return value.strip() or None
+        stripped = value.strip()[:_LONGEST]
+        return stripped.encode("utf-8", "replace").decode() or None
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return str(value)
+        return str(value)[:_LONGEST]
     return None
 
 
@@ -91,9 +100,7 @@ def uid_in(value: Any) -> str | None:
 
     It goes into databases and addresses, so it must be short and printable.
     """
-    if isinstance(value, str) and 0 < len(value) <= _LONGEST_UID:
-        return value if value.isprintable() else None
-    return None
+    return value if isinstance(value, str) and _is_name(value) else None
 
 
 def look_up(start: Mapping[str, Any], where: Lookup) -> str | None:
@@ -106,9 +113,17 @@ def look_up(start: Mapping[str, Any], where: Lookup) -> str | None:
 
 
 def texts(value: Any) -> tuple[str, ...]:
-    """Return the texts in a list, or a single text as the only one."""
+    """Return the texts in a list, or a single text as the only one.
+
+    What is no name, long or unprintable, is left out; so is what exceeds 100 texts.
+    """
     if isinstance(value, str):
-        return (value,)
+        value = [value]
     if not isinstance(value, list | tuple):
         return ()
-    return tuple(v for v in cast(list[Any], value) if isinstance(v, str))
+    names = (v for v in cast(list[Any], value) if isinstance(v, str) and _is_name(v))
+    return tuple(islice(names, _MAX_TAGS))
+
+
+def _is_name(value: str) -> bool:
+    return 0 < len(value) <= _LONGEST and value.isprintable()

@@ -137,9 +137,10 @@ class Estimation:
         computed = time.monotonic()
         waited = [computed - sweep.received_s for sweep in sweeps]
         before = self._log.newest
+        # Before the log tells of them, or a partial could be sent after its final.
+        self._partials.end(estimates)
         rows = self._log.append(estimates, waited, engine.device)
         appended = time.monotonic()
-        self._partials.end(estimates)
         duration(started - min(s.received_s for s in sweeps), stage="queue")
         duration(computed - started, stage="engine")
         duration(appended - computed, stage="log")

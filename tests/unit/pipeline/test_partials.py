@@ -94,3 +94,22 @@ def test_a_run_that_ended_while_its_partial_waited_is_not_shown_again(
     wait_until(lambda: len(uids(log)) == 2)
     time.sleep(0.5)
     assert newest(partials) == []
+
+
+def test_a_partial_is_gone_before_the_log_tells_of_its_final(
+    pipeline_of, log, partials, monkeypatch
+):
+    append, shown = log.append, []
+
+    def noting(*arguments):
+        shown.append(newest(partials))
+        return append(*arguments)
+
+    monkeypatch.setattr(log, "append", noting)
+    documents = list(run_documents("run"))
+    source = Recorded(documents[:4], can_wait=False)
+    pipeline_of(source, partials=partials)
+    wait_until(lambda: [run.uid for run in newest(partials)] == ["run"])
+    source.put(*documents[4:])
+    wait_until(lambda: uids(log) == ["run"])
+    assert shown == [[]]
