@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from xasnn_stream.cli.main import parser
-from xasnn_stream.telemetry.counters import METRICS
+from xasnn_stream.telemetry.metrics import METRICS
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(

@@ -5,7 +5,8 @@ import time
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from xasnn_stream.telemetry.counters import DOCUMENT_NAMES, Counters
+from xasnn_stream.telemetry.counters import Counters
+from xasnn_stream.telemetry.metrics import DOCUMENT_NAMES
 
 log = logging.getLogger(__name__)
 

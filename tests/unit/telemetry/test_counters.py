@@ -3,7 +3,8 @@ import threading
 
 import pytest
 
-from xasnn_stream.telemetry.counters import METRICS, Counters, Distribution
+from xasnn_stream.telemetry.counters import Counters, Distribution
+from xasnn_stream.telemetry.metrics import METRICS
 
 
 def values(counters, name):

@@ -6,7 +6,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from xasnn_stream.errors import UsageError
-from xasnn_stream.telemetry.counters import METRICS
+from xasnn_stream.telemetry.metrics import METRICS
 from xasnn_stream.web.app import build_app
 from xasnn_stream.web.server import WebServer
 
