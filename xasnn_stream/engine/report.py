@@ -10,7 +10,7 @@ from xasnn_stream.engine.batch import Batch, Context
 from xasnn_stream.engine.evidence import gather
 from xasnn_stream.engine.intake import Absorption
 from xasnn_stream.engine.model import LEVEL, Model
-from xasnn_stream.engine.verdict import judge, progress
+from xasnn_stream.engine.verdict import judge, unfinished
 from xasnn_stream.estimate import (
     Descriptor,
     Estimate,
@@ -43,7 +43,7 @@ def report(
     if problem is None and not spectrum.run.final:
         problem = _too_early(context, absorption, quality)
     if problem is not None:
-        problem = expected(spectrum.run, problem)
+        problem = perhaps_too_early(spectrum.run, problem)
         return reject(context, spectrum, problem, quality, arrays)
     descriptors = _descriptors(context.model, batch, row)
     if not (spectrum.run.final or _settled(context, absorption, quality)):
@@ -63,8 +63,8 @@ def report(
     )
 
 
-def expected(run: Run, problem: Reason) -> Reason:
-    """Return a problem with a scan's range as what it is while the scan goes on."""
+def perhaps_too_early(run: Run, problem: Reason) -> Reason:
+    """Return a problem; one of a scan's range is only too early while the scan goes on."""
     if run.final or problem.code not in _OF_THE_RANGE:
         return problem
     return replace(problem, code="too_early")
@@ -187,7 +187,7 @@ def reject(
         spectrum,
         descriptors={},
         verdict="rejected",
-        reasons=(reason,) if is_final else (progress(spectrum.run), reason),
+        reasons=(reason,) if is_final else (unfinished(spectrum.run), reason),
         quality=quality or Quality(n_points=len(spectrum.energy_ev)),
         novelty=Novelty(),
         foil=None if context.reference is None else context.reference.name,

@@ -15,7 +15,7 @@ from xasnn_stream.engine.batch import Context, compute
 from xasnn_stream.engine.foil import Foil
 from xasnn_stream.engine.intake import Absorption, absorb, out_of_range
 from xasnn_stream.engine.model import Model, load_model
-from xasnn_stream.engine.report import expected, reject, report, unusable
+from xasnn_stream.engine.report import perhaps_too_early, reject, report, unusable
 from xasnn_stream.engine.settings import EngineSettings
 from xasnn_stream.errors import FoilError, ModelError
 from xasnn_stream.estimate import Estimate
@@ -82,7 +82,7 @@ class Engine:
                 taken.append((index, found))
             else:
                 drawn = {"energy": energy, "mu": found.mu}
-                problem = expected(spectrum.run, problem)
+                problem = perhaps_too_early(spectrum.run, problem)
                 estimates[index] = reject(context, spectrum, problem, arrays=drawn)
         if taken:
             with torch.no_grad():

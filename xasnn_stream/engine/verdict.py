@@ -30,7 +30,7 @@ def judge(evidence: Evidence) -> tuple[Verdict, tuple[Reason, ...]]:
     return verdict, outside + caution
 
 
-def progress(run: Run) -> Reason:
+def unfinished(run: Run) -> Reason:
     """Return the reason every partial estimate has."""
     share = run.progress
     done = "the scan goes on" if share is None else f"{share:.0%} of the scan"
@@ -56,7 +56,7 @@ def _outside(evidence: Evidence) -> Iterator[Reason]:
 
 def _caution(evidence: Evidence) -> Iterator[Reason]:
     if not evidence.run.final:
-        yield progress(evidence.run)
+        yield unfinished(evidence.run)
     for test, times in evidence.novelty.items():
         if DOUBTED_FROM[test] < times <= 1:
             yield _novel(test, times)
