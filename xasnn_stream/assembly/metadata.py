@@ -14,6 +14,9 @@ from xasnn_stream.assembly.settings import Lookup
 _LONGEST = 200  # characters: of a uid, a name, a tag
 _MAX_TAGS = 100
 _MAX_NESTING = 8
+_LATEST_S = (
+    1e11  # the year 5138; no calendar shows 1e300, and milliseconds are no seconds
+)
 _MAX_WHOLE = 2**53  # beyond it neither JSON nor a float tells neighbours apart
 
 
@@ -83,6 +86,12 @@ def reading(value: Any) -> float:
         return float(value)
     except OverflowError:
         return math.nan
+
+
+def epoch_s(value: Any) -> float | None:
+    """Return a time in epoch seconds, None for anything no calendar can show."""
+    seconds = number(value)
+    return seconds if seconds is not None and 0 <= seconds <= _LATEST_S else None
 
 
 def whole(value: Any) -> int | None:

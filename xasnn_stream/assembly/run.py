@@ -1,5 +1,6 @@
 """One run while its documents come in, and the spectrum it becomes: a step scan."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -7,7 +8,15 @@ from typing import Any, Literal
 import numpy as np
 
 from xasnn_stream.assembly.accounting import Rows, span
-from xasnn_stream.assembly.metadata import at, look_up, number, reading, texts, whole
+from xasnn_stream.assembly.metadata import (
+    at,
+    epoch_s,
+    look_up,
+    number,
+    reading,
+    texts,
+    whole,
+)
 from xasnn_stream.assembly.settings import AssemblySettings
 from xasnn_stream.spectrum import Accounting, FloatArray, Reason, Run, Spectrum
 
@@ -49,7 +58,8 @@ class OpenRun:
 
     def put(self, seq_num: int, time: Any, data: Mapping[str, Any]) -> None:
         """Keep the readings of one event; what is missing or no number becomes NaN."""
-        row = [reading(time)]
+        at_s = epoch_s(time)
+        row = [math.nan if at_s is None else at_s]
         for key in self.keys:
             value = data.get(key)
             row.append(value if type(value) is float else reading(value))
@@ -75,7 +85,7 @@ def read_header(
     return Header(
         uid=uid,
         scan_id=whole(start.get("scan_id")),
-        time=number(start.get("time")) or 0.0,
+        time=epoch_s(start.get("time")) or 0.0,
         source=source,
         num_points=whole(start.get("num_points")),
         access_tags=texts(start.get("tiled_access_tags")),
@@ -106,7 +116,7 @@ def _spectrum(run: OpenRun, stop: Mapping[str, Any] | None, *, final: bool) -> S
     problem = _problem(run, energy_ev, channels)
     if problem is not None:
         energy_ev, channels = np.empty(0), {}
-    stopped = number(stop.get("time")) if stop is not None else None
+    stopped = epoch_s(stop.get("time")) if stop is not None else None
     return Spectrum(
         run=Run(
             uid=header.uid,

@@ -103,8 +103,9 @@ class JSONLinesStore:
             return
         if name == "start":
             began = doc.get("time")
-            began = float(began) if isinstance(began, int | float) else 0.0
-            self._places[uid] = _Place(began, end - len(line))
+            began = began if isinstance(began, int | float) else 0.0
+            # Recorded twice, once perhaps cut short: the copies make one whole run.
+            self._places.setdefault(uid, _Place(began, end - len(line)))
         elif name == "stop" and uid in self._places:
             self._places[uid].last = end
 

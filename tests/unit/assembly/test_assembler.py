@@ -459,6 +459,16 @@ def test_a_sample_name_is_short_and_can_be_sent(bench, sample, kept):
     assert spectrum.sample == kept
 
 
+@pytest.mark.parametrize("time", [1e308, -1e300, 1.7e12, math.nan, "soon", None])
+def test_a_time_no_calendar_can_show_is_none(bench, time):
+    documents = [(name, doc | {"time": time}) for name, doc in scan()]
+    documents[0][1]["time"] = 100.0
+
+    (spectrum,) = bench.receive(documents)
+
+    assert spectrum.time == (100.0, 100.0)
+
+
 def test_access_tags_that_can_be_none_are_left_out(bench):
     tags = ["team", "x" * 201, "\ud800", "", 7, *map(str, range(200))]
 

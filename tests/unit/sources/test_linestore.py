@@ -69,6 +69,21 @@ def test_runs_are_chosen_by_their_start(path, store):
     assert uids(store, since=20.0) == ["b"]
 
 
+def test_a_run_that_was_recorded_twice_is_one_from_the_first_start_on(path, store):
+    whole = list(run("a"))
+    path.write_text(text([*whole, *whole[:-1]]))
+    assert uids(store) == ["a"]
+    path.write_text(text([*whole[:2], *whole]))
+    stored = store.finished_run("a")
+    assert stored is not None
+    assert [list(d) for d in stored.documents()] == [*whole[:2], *whole]
+
+
+def test_a_start_time_too_large_for_a_float_is_still_one(path, store):
+    path.write_text(text(run("a", 10**400)))
+    assert uids(store, since=20.0) == ["a"]
+
+
 def test_a_file_that_was_replaced_is_read_anew(path, store):
     path.write_text(text([*run("a"), *run("b")]))
     assert uids(store) == ["a", "b"]
