@@ -1,25 +1,23 @@
-"""The result log: one append-only SQLite file, the only durable state.
-
-Its row number `seq` is *the* sequence of results. Every consumer follows it with a
-cursor of its own, so delivery is at least once; consumers deduplicate by `id`, so the
-effect is once.
-"""
+"""The log itself: append, follow, trim; one SQLite file, one writer."""
 
 import fcntl
-import json
 import sqlite3
 import threading
-import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from xasnn_stream.errors import UsageError
 from xasnn_stream.estimate import Estimate, estimate_id
+from xasnn_stream.results.rows import (
+    DELIVERY,
+    INSERT,
+    SCHEMA,
+    Delivery,
+    delivery_of,
+    row_of,
+)
 
 LOG_NAME = "results.sqlite"
 """Name of the log in a state folder."""
@@ -32,66 +30,6 @@ _SETTINGS = (
     "PRAGMA synchronous=FULL",
     "PRAGMA busy_timeout=10000",
 )
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS results (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,
-    id TEXT NOT NULL UNIQUE,
-    run_uid TEXT NOT NULL,
-    profile TEXT NOT NULL,
-    complete INTEGER NOT NULL,
-    prev INTEGER,
-    published REAL NOT NULL,
-    latency_s REAL NOT NULL,
-    device TEXT NOT NULL,
-    bytes INTEGER NOT NULL,
-    estimate TEXT NOT NULL,
-    layout TEXT NOT NULL,
-    buffers BLOB NOT NULL
-);
-CREATE INDEX IF NOT EXISTS results_by_run ON results (run_uid, complete);
-CREATE TABLE IF NOT EXISTS topics (profile TEXT PRIMARY KEY, newest INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS cursors (sink TEXT PRIMARY KEY, seq INTEGER NOT NULL);
-"""
-_INSERT = """
-INSERT INTO results (id, run_uid, profile, complete, prev, published, latency_s,
-                     device, bytes, estimate, layout, buffers)
-VALUES (?, ?, ?, ?, (SELECT newest FROM topics WHERE profile = ?), ?, ?, ?, ?, ?, ?, ?)
-RETURNING seq
-"""
-_DELIVERY = "seq, prev, published, latency_s, device, estimate, layout, buffers"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Delivery:
-    """One row of the log: an estimate and how it came about.
-
-    `prev` is the previous row of the same profile, None for its first; `latency_s` the
-    time from receipt of the sweep's last document until it went into the log.
-    """
-
-    seq: int
-    prev: int | None
-    published: float
-    latency_s: float
-    device: str
-    estimate: dict[str, Any]
-    arrays: dict[str, NDArray[Any]]
-
-    @property
-    def profile(self) -> str:
-        """Name of the profile the estimate was made with."""
-        return self.estimate["provenance"]["profile"]
-
-    def header(self) -> dict[str, Any]:
-        """Everything but the arrays, as it goes over the wire."""
-        return {
-            "seq": self.seq,
-            "prev": self.prev,
-            "published": self.published,
-            "latency_s": self.latency_s,
-            "device": self.device,
-            "estimate": self.estimate,
-        }
 
 
 class ResultLog:
@@ -115,7 +53,7 @@ class ResultLog:
         self._write_lock = threading.Lock()
         try:
             self._writer = _connect(path)
-            self._writer.executescript(_SCHEMA)
+            self._writer.executescript(SCHEMA)
         except sqlite3.DatabaseError as error:
             self._lock_file.close()
             raise UsageError(
@@ -136,7 +74,7 @@ class ResultLog:
         is returned. Raises ValueError for a partial estimate, which has no id.
         """
         rows = [
-            _row(estimate, seconds, device)
+            row_of(estimate, seconds, device)
             for estimate, seconds in zip(estimates, latency_s, strict=True)
         ]
         with self._write_lock, self._writer:
@@ -146,7 +84,7 @@ class ResultLog:
                 for row, estimate in zip(rows, estimates, strict=True)
             ]
             self._bytes += sum(
-                row[8] for row, (_, new) in zip(rows, written, strict=True) if new
+                row["bytes"] for row, (_, new) in zip(rows, written, strict=True) if new
             )
         newest = max((seq for seq, _ in written), default=0)
         with self._grown:
@@ -157,19 +95,19 @@ class ResultLog:
     def read(self, after: int, limit: int) -> list[Delivery]:
         """Return up to `limit` rows with `seq` > `after`, oldest first."""
         rows = self._reader().execute(
-            f"SELECT {_DELIVERY} FROM results"  # noqa: S608
+            f"SELECT {DELIVERY} FROM results"  # noqa: S608
             " WHERE seq > ? ORDER BY seq LIMIT ?",
             (after, limit),
         )
-        return [_delivery(row) for row in rows]
+        return [delivery_of(row) for row in rows]
 
     def latest(self, limit: int) -> list[Delivery]:
         """Return the newest `limit` rows, newest first."""
         rows = self._reader().execute(
-            f"SELECT {_DELIVERY} FROM results ORDER BY seq DESC LIMIT ?",  # noqa: S608
+            f"SELECT {DELIVERY} FROM results ORDER BY seq DESC LIMIT ?",  # noqa: S608
             (limit,),
         )
-        return [_delivery(row) for row in rows]
+        return [delivery_of(row) for row in rows]
 
     def has_complete(self, run_uid: str) -> bool:
         """Whether the log holds results of a run and none of them had gaps."""
@@ -234,19 +172,19 @@ class ResultLog:
                 connection.close()
             self._lock_file.close()
 
-    def _insert(self, row: tuple[Any, ...], complete_id: str) -> tuple[int, bool]:
-        identity, profile = row[0], row[2]
+    def _insert(self, row: dict[str, Any], complete_id: str) -> tuple[int, bool]:
+        """Return the row number of what is there now, and whether it is new."""
         # Looked up first because a refused insert would use up a row number.
         known = self._writer.execute(
-            "SELECT seq FROM results WHERE id IN (?, ?)", [identity, complete_id]
+            "SELECT seq FROM results WHERE id IN (?, ?)", [row["id"], complete_id]
         )
         if (present := known.fetchone()) is not None:
             return present[0], False
-        (seq,) = self._writer.execute(_INSERT, row).fetchone()
+        (seq,) = self._writer.execute(INSERT, row).fetchone()
         self._writer.execute(
             "INSERT INTO topics VALUES (?, ?)"
             " ON CONFLICT (profile) DO UPDATE SET newest = excluded.newest",
-            (profile, seq),
+            (row["profile"], seq),
         )
         return seq, True
 
@@ -312,28 +250,6 @@ def _connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _row(estimate: Estimate, latency_s: float, device: str) -> tuple[Any, ...]:
-    if estimate.id is None:
-        raise ValueError("partial estimates do not belong in the result log")
-    text = json.dumps(estimate.document(), allow_nan=False, separators=(",", ":"))
-    layout, buffers = _pack(estimate.arrays.items())
-    profile = estimate.provenance.profile
-    return (
-        estimate.id,
-        estimate.run.uid,
-        profile,
-        estimate.run.complete,
-        profile,
-        time.time(),
-        latency_s,
-        device,
-        len(text) + len(layout) + len(buffers),
-        text,
-        layout,
-        buffers,
-    )
-
-
 def _id_if_complete(estimate: Estimate) -> str:
     """Return the id the same sweep has when nothing of it is missing."""
     made_by = estimate.provenance
@@ -344,26 +260,3 @@ def _id_if_complete(estimate: Estimate) -> str:
         made_by.reference_sha256,
     )
     return identity or ""
-
-
-def _delivery(row: tuple[Any, ...]) -> Delivery:
-    seq, prev, published, latency_s, device, text, layout, buffers = row
-    estimate, arrays = json.loads(text), _unpack(layout, buffers)
-    return Delivery(seq, prev, published, latency_s, device, estimate, arrays)
-
-
-def _pack(arrays: Iterable[tuple[str, NDArray[Any]]]) -> tuple[str, bytes]:
-    whole = [(name, np.ascontiguousarray(array)) for name, array in arrays]
-    layout = [(name, array.dtype.str, array.shape) for name, array in whole]
-    return json.dumps(layout), b"".join(array.tobytes() for _, array in whole)
-
-
-def _unpack(layout: str, buffers: bytes) -> dict[str, NDArray[Any]]:
-    arrays: dict[str, NDArray[Any]] = {}
-    offset = 0
-    for name, dtype, shape in json.loads(layout):
-        count = int(np.prod(shape))
-        flat = np.frombuffer(buffers, np.dtype(dtype), count, offset)
-        arrays[name] = flat.reshape(shape)
-        offset += flat.nbytes
-    return arrays

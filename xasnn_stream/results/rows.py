@@ -1,0 +1,120 @@
+"""What a row of the result log holds, and how it is written and read."""
+
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xasnn_stream.estimate import Estimate
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS results (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    run_uid TEXT NOT NULL,
+    profile TEXT NOT NULL,
+    complete INTEGER NOT NULL,
+    prev INTEGER,
+    published REAL NOT NULL,
+    latency_s REAL NOT NULL,
+    device TEXT NOT NULL,
+    bytes INTEGER NOT NULL,
+    estimate TEXT NOT NULL,
+    layout TEXT NOT NULL,
+    buffers BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS results_by_run ON results (run_uid, complete);
+CREATE TABLE IF NOT EXISTS topics (profile TEXT PRIMARY KEY, newest INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS cursors (sink TEXT PRIMARY KEY, seq INTEGER NOT NULL);
+"""
+INSERT = """
+INSERT INTO results (id, run_uid, profile, complete, prev, published, latency_s,
+                     device, bytes, estimate, layout, buffers)
+VALUES (:id, :run_uid, :profile, :complete,
+        (SELECT newest FROM topics WHERE profile = :profile), :published, :latency_s,
+        :device, :bytes, :estimate, :layout, :buffers)
+RETURNING seq
+"""
+DELIVERY = "seq, prev, published, latency_s, device, estimate, layout, buffers"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Delivery:
+    """One row of the log: an estimate and how it came about.
+
+    `prev` is the previous row of the same profile, None for its first; `latency_s` the
+    time from receipt of the sweep's last document until it went into the log.
+    """
+
+    seq: int
+    prev: int | None
+    published: float
+    latency_s: float
+    device: str
+    estimate: dict[str, Any]
+    arrays: dict[str, NDArray[Any]]
+
+    @property
+    def profile(self) -> str:
+        """Name of the profile the estimate was made with."""
+        return self.estimate["provenance"]["profile"]
+
+    def header(self) -> dict[str, Any]:
+        """Everything but the arrays, as it goes over the wire."""
+        return {
+            "seq": self.seq,
+            "prev": self.prev,
+            "published": self.published,
+            "latency_s": self.latency_s,
+            "device": self.device,
+            "estimate": self.estimate,
+        }
+
+
+def row_of(estimate: Estimate, latency_s: float, device: str) -> dict[str, Any]:
+    """Return a final estimate as what `INSERT` takes; ValueError for a partial one."""
+    if estimate.id is None:
+        raise ValueError("partial estimates do not belong in the result log")
+    text = json.dumps(estimate.document(), allow_nan=False, separators=(",", ":"))
+    layout, buffers = _pack(estimate.arrays.items())
+    return {
+        "id": estimate.id,
+        "run_uid": estimate.run.uid,
+        "profile": estimate.provenance.profile,
+        "complete": estimate.run.complete,
+        "published": time.time(),
+        "latency_s": latency_s,
+        "device": device,
+        "bytes": len(text) + len(layout) + len(buffers),
+        "estimate": text,
+        "layout": layout,
+        "buffers": buffers,
+    }
+
+
+def delivery_of(row: tuple[Any, ...]) -> Delivery:
+    """Return the delivery that the columns `DELIVERY` of a row hold."""
+    seq, prev, published, latency_s, device, text, layout, buffers = row
+    estimate, arrays = json.loads(text), _unpack(layout, buffers)
+    return Delivery(seq, prev, published, latency_s, device, estimate, arrays)
+
+
+def _pack(arrays: Iterable[tuple[str, NDArray[Any]]]) -> tuple[str, bytes]:
+    whole = [(name, np.ascontiguousarray(array)) for name, array in arrays]
+    layout = [(name, array.dtype.str, array.shape) for name, array in whole]
+    return json.dumps(layout), b"".join(array.tobytes() for _, array in whole)
+
+
+def _unpack(layout: str, buffers: bytes) -> dict[str, NDArray[Any]]:
+    arrays: dict[str, NDArray[Any]] = {}
+    offset = 0
+    for name, dtype, shape in json.loads(layout):
+        count = int(np.prod(shape))
+        flat = np.frombuffer(buffers, np.dtype(dtype), count, offset)
+        arrays[name] = flat.reshape(shape)
+        offset += flat.nbytes
+    return arrays
