@@ -13,6 +13,7 @@ from xasnn_stream.assembly.settings import Lookup
 
 _LONGEST = 200  # characters: of a uid, a name, a tag
 _MAX_TAGS = 100
+_NOT_IN_A_STEP = frozenset("/\\?#%")
 _MAX_NESTING = 8
 _LATEST_S = (
     1e11  # the year 5138; no calendar shows 1e300, and milliseconds are no seconds
@@ -107,9 +108,12 @@ def whole(value: Any) -> int | None:
 def uid_in(value: Any) -> str | None:
     """Return a text that can be the uid of a run, None for anything else.
 
-    It goes into databases and addresses, so it must be short and printable.
+    It goes into databases and, as one step of a path, into addresses, so it must be
+    short, printable and nothing but a name there.
     """
-    return value if isinstance(value, str) and _is_name(value) else None
+    if not isinstance(value, str) or not _is_name(value):
+        return None
+    return value if _NOT_IN_A_STEP.isdisjoint(value) and value.strip(".") else None
 
 
 def look_up(start: Mapping[str, Any], where: Lookup) -> str | None:

@@ -422,7 +422,14 @@ def test_unknown_runs_are_told_by_name_where_a_document_has_it(bench):
     assert [(o.uid, o.again) for o in bench.assembler.take_orphans()] == [("y", True)]
 
 
-@pytest.mark.parametrize("uid", ["x" * 201, "a\x00b", "\ud800", "", None, 7])
+@pytest.mark.parametrize(
+    "uid",
+    [
+        *("x" * 201, "a\x00b", "\ud800", "", None, 7),
+        # In an address these lead elsewhere.
+        *("a/b", "..", ".", "?x=1", "#f", "%2e%2e", "a\\b"),
+    ],
+)
 def test_what_can_be_no_uid_is_rejected_and_not_kept(bench, uid):
     bench.receive([start(uid), ("descriptor", {"uid": "d", "run_start": uid})])
     bench.receive([("stop", {"uid": "s", "run_start": uid})])
