@@ -1,20 +1,22 @@
 """A figure of one result: spectrum over reference, difference, descriptors, verdict."""
 
 import textwrap
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from xasnn_stream.analysis.analyze import Result
-from xasnn_stream.analysis.wording import heading, with_interval
 from xasnn_stream.errors import UsageError
 from xasnn_stream.estimate import GRID_CHANNELS, Descriptor
 from xasnn_stream.spectrum import FloatArray
+from xasnn_stream.wording import heading, with_interval
 
 _SAMPLE, _FOIL, _RANGE = "#0072b2", "#d55e00", "#999999"
 """Told apart with any colour vision (Okabe and Ito); lines differ in style as well."""
 
+_SUFFIXES = (".png", ".svg", ".pdf")
 _WIDTH_OF_TEXT = 60
 _MEANING = {
     "ok": "ok: within what the model knows",
@@ -30,12 +32,11 @@ def check_target(path: Path) -> None:
     Raises
     ------
     UsageError
-        If the folder is not there or matplotlib does not know the suffix.
+        If the folder is not there or the suffix is another.
     """
-    from matplotlib.backend_bases import FigureCanvasBase
+    import matplotlib  # noqa: F401 - told now if it is not installed
 
-    known = FigureCanvasBase.get_supported_filetypes()
-    if path.suffix.lstrip(".").lower() not in known:
+    if path.suffix.lower() not in _SUFFIXES:
         raise UsageError(f"--plot {path}: the name must end in .png, .svg or .pdf")
     if not path.parent.is_dir():
         raise UsageError(f"--plot {path}: there is no folder {path.parent}")
@@ -43,8 +44,13 @@ def check_target(path: Path) -> None:
 
 def draw(result: Result, path: Path) -> None:
     """Draw a result into a file; UsageError if it cannot be written."""
+    from matplotlib import rc_context
+
     try:
-        figure_of(result).savefig(path, dpi=150)
+        # Names of files and samples are no formulas, and in any script.
+        with rc_context({"text.parse_math": False}), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph .* missing")
+            figure_of(result).savefig(path, dpi=150)
     except OSError as error:
         raise UsageError(
             f"--plot {path} cannot be written: {error.strerror}"
@@ -116,7 +122,7 @@ def _spectrum(axis: Any, result: Result) -> None:
             e0, 1.01, f"e0 = {e0:.1f} eV", ha="center", fontsize=9, transform=above
         )
     axis.set_ylabel("normalized μ(E)")
-    axis.legend(loc="lower right", frameon=False, fontsize=9)
+    axis.legend(loc="center right", frameon=False, fontsize=9)
 
 
 def _difference(axis: Any, result: Result) -> None:
@@ -198,8 +204,9 @@ def _descriptor(axis: Any, name: str, found: Descriptor, result: Result) -> None
         axis.spines[side].set_visible(False)
     axis.tick_params(labelsize=7, length=2)
     axis.locator_params(axis="x", nbins=5)
-    axis.set_title(heading(name, found), loc="left", fontsize=9, pad=2)
-    axis.set_title(with_interval(found), loc="right", fontsize=9, pad=2)
+    written = result.estimate.document()["descriptors"][name]
+    axis.set_title(heading(name, written), loc="left", fontsize=9, pad=2)
+    axis.set_title(with_interval(written), loc="right", fontsize=9, pad=2)
 
 
 def _words(result: Result) -> tuple[str, str]:

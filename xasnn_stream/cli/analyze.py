@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from xasnn_stream.wording import heading, with_interval
+
 if TYPE_CHECKING:
     from xasnn_stream.analysis.analyze import Result
 
@@ -107,17 +109,16 @@ def _lines(result: "Result", previous: str, width: int) -> tuple[list[str], str]
 
     `width` is that of the first column.
     """
-    from xasnn_stream.analysis.wording import heading, with_interval
-
     estimate = result.estimate
+    descriptors = estimate.document()["descriptors"]
     lines: list[str] = []
     head = previous
     if estimate.descriptors or not previous:
-        names = [heading(*item) for item in estimate.descriptors.items()]
+        names = [heading(*item) for item in descriptors.items()]
         head = _row(_cut("file", width), "scan", "verdict", names)
     if head != previous:
         lines.append(head)
-    cells = map(with_interval, estimate.descriptors.values())
+    cells = map(with_interval, descriptors.values())
     file = _cut(result.file.name, width)
     lines.append(_row(file, result.scan or "-", estimate.verdict, cells))
     about = f"{estimate.element} {estimate.edge}, model {estimate.provenance.model}"

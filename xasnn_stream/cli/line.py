@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-_ANGSTROM_DECIMALS = 3
-_DECIMALS = 1
+from xasnn_stream.wording import with_interval
 
 
 def descriptors_text(estimate: Mapping[str, Any]) -> str:
@@ -13,7 +12,7 @@ def descriptors_text(estimate: Mapping[str, Any]) -> str:
     In brackets the interval, where there is one.
     """
     return "  ".join(
-        f"{name} {_with_interval(descriptor)}"
+        f"{name} {with_interval(descriptor)}"
         for name, descriptor in estimate["descriptors"].items()
     )
 
@@ -31,16 +30,3 @@ def remarks_text(estimate: Mapping[str, Any]) -> str:
     if run["final"] and not run["complete"]:
         remarks.insert(0, f"incomplete, {estimate['accounting']['n_missed']} missing")
     return "; ".join(remarks)
-
-
-def _with_interval(descriptor: Mapping[str, Any]) -> str:
-    decimals = _ANGSTROM_DECIMALS if descriptor["unit"] == "angstrom" else _DECIMALS
-    value = _number(descriptor["value"], decimals)
-    if descriptor["interval"] is None:
-        return value
-    low, high = (_number(bound, decimals) for bound in descriptor["interval"])
-    return f"{value} ({low}–{high})"
-
-
-def _number(value: float | None, decimals: int) -> str:
-    return "-" if value is None else f"{value:.{decimals}f}"

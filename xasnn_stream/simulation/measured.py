@@ -23,6 +23,7 @@ from xasnn_stream.simulation.services import (
     start_daemon,
     start_proxy,
 )
+from xasnn_stream.wording import with_interval
 
 PROFILE = "sim-step"
 RESULT_S = 60.0
@@ -145,14 +146,7 @@ def table_row(
     descriptors = estimate["descriptors"]
     for name in ("cn1", "cn2", "cn3", "cn4", "r1"):
         found = descriptors.get(name)
-        if found is None:
-            cells.append("")
-            continue
-        low, high = found["interval"]
-        digits = 3 if name == "r1" else 1
-        cells.append(
-            f"{found['value']:.{digits}f} ({low:.{digits}f}–{high:.{digits}f})"
-        )
+        cells.append("" if found is None else with_interval(found))
     codes = ", ".join(reason["code"] for reason in estimate["reasons"])
     cells.append(f"{estimate['verdict']} {codes}".strip())
     cells.append(_truth(case, truths))

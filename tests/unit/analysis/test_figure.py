@@ -1,5 +1,6 @@
 """What the figure of a result shows."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,14 @@ def test_a_figure_is_written_in_the_form_of_its_name(run, examples):
     for name, magic in (("out.png", b"\x89PNG"), ("out.svg", b"<?xml")):
         draw(result, examples / name)
         assert (examples / name).read_bytes().startswith(magic)
+
+
+@pytest.mark.parametrize("sample", [r"$\foo{ _x^$", "白金 触媒"])
+def test_names_are_drawn_as_they_are(run, examples, sample):
+    (result,) = run(examples / "particles.xdi")
+    estimate = replace(result.estimate, sample=sample)
+    draw(replace(result, estimate=estimate), examples / "out.svg")
+    assert (examples / "out.svg").stat().st_size > 10_000
 
 
 def test_a_figure_that_could_not_be_written_is_refused_first(tmp_path):
