@@ -71,5 +71,7 @@ def steepest_rise(
     if not inside.any():
         return np.nan, 0.0
     best = int(np.argmax(np.where(inside, rise, -np.inf)))
+    if not rise[best] > 0:
+        return np.nan, 0.0
     noise = float(np.median(np.abs(np.diff(mu, 2)))) or 1e-12
     return float(at[best]), float(rise[best]) / noise

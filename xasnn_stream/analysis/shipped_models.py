@@ -46,7 +46,14 @@ def read_entry(folder: Path) -> ModelEntry:
                 for name, (low, high) in manifest["domain"].items()
             },
         )
-    except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
+    except (
+        OSError,
+        KeyError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ) as error:
         raise ModelError(f"cannot read {path}: {error!r}") from error
 
 

@@ -1,6 +1,7 @@
 """A file's scan as the sweep the engine takes."""
 
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from xasnn_stream.files.scan import Scan
 from xasnn_stream.spectrum import Accounting, FloatArray, Run, Spectrum
 
 PROFILE = "analyze"
+
+_NUMBER = re.compile(r"[0-9]{1,18}")
+"""A scan's name that is its number, as in SPEC files."""
 
 _NEEDED = {"transmission": ("i0", "it"), "fluorescence": ("i0", "if")}
 """Counts by mode; those of the reference channel are taken along."""
@@ -48,7 +52,7 @@ def sweep_of(scan: Scan, index: int, origin: Origin, mode: str, edge: Edge) -> S
     return Spectrum(
         run=Run(
             uid=uid,
-            scan_id=int(scan.name) if scan.name.isdecimal() else None,
+            scan_id=int(scan.name) if _NUMBER.fullmatch(scan.name) else None,
             sweep=index,
             direction="down" if len(energy) and energy[-1] < energy[0] else "up",
             progress=1.0,

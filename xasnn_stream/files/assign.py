@@ -1,6 +1,6 @@
 """From a table to scans: roles, energies in eV, and the one sentence where it fails."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -24,7 +24,8 @@ _KEV_BELOW = 150.0
 _AS_REFERENCE = "the header plots ln(It/Ir): the sample stood where the foil stands"
 
 _SHOWN = 12
-"""How many column names a message lists."""
+_LONGEST = 40
+"""How many column names a message lists, and how many letters of each."""
 
 
 def scans_of(
@@ -55,12 +56,16 @@ def scans_of(
             for number, i0, it in pairs
         ]
         return [_scan(table, n, energy, channels | pair, note) for n, pair in own]
+    _need_absorption(table, channels, where)
+    return [_scan(table, "", energy, channels, note)]
+
+
+def _need_absorption(table: Table, channels: Collection[str], where: str) -> None:
     if "mu" not in channels and not ("i0" in channels and {"it", "if"} & set(channels)):
         raise FileError(
             f"{where}: no absorption (mu, or i0 with it or if) among its columns; "
             f"{_what(table)}"
         )
-    return [_scan(table, "", energy, channels, note)]
 
 
 def _channels(
@@ -106,6 +111,7 @@ def _scan(
 def _chosen(table: Table, where: str, wanted: Mapping[str, str]) -> Scan:
     chosen = {role: _sum(table, text, where) for role, text in wanted.items()}
     given = chosen.pop("energy", None)
+    _need_absorption(table, chosen, where)
     if given is None:
         energy, note = _energy(table, columns_by_role(list(table.columns)), where)
     else:
@@ -177,6 +183,10 @@ def _from_angle(
         )
     with np.errstate(divide="ignore", invalid="ignore"):
         energy = HC_EV_A / (2 * spacing * np.sin(np.radians(values)))
+    if np.count_nonzero(np.isfinite(energy)) < 2:
+        raise FileError(
+            f"{where}: the angles in its column {name} give no energies; {_what(table)}"
+        )
     return energy, f"energies from the angles in {name}, with d = {spacing:g} Å"
 
 
@@ -201,7 +211,7 @@ def _sum(table: Table, text: str, where: str) -> FloatArray:
     def column(part: str) -> FloatArray:
         if part.lower() in folded:
             return table.columns[folded[part.lower()]]
-        if part.isdigit() and 1 <= int(part) <= len(names):
+        if part.isdecimal() and 1 <= int(part) <= len(names):
             return table.columns[names[int(part) - 1]]
         raise FileError(f"{where} has no column {part!r}; {_what(table)}")
 
@@ -213,7 +223,8 @@ def _sum(table: Table, text: str, where: str) -> FloatArray:
 def _what(table: Table) -> str:
     """Say which columns there are and how to name them."""
     names = list(table.columns)
-    shown = ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
+    shown = ", ".join(name[:_LONGEST] for name in names[:_SHOWN])
+    shown += ", …" if len(names) > _SHOWN else ""
     has = (
         f"it has the columns {shown}" if table.named else f"it has {len(names)} columns"
     )

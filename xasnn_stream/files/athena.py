@@ -14,7 +14,7 @@ from xasnn_stream.files.table import Table
 from xasnn_stream.spectrum import FloatArray
 
 _TOKEN = re.compile(
-    r"""'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|(\[(?:[^\]'"]|'(?:[^'\\]|\\.)*'"""
+    r"""'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|(\[(?:[^\[\]'"]|'(?:[^'\\]|\\.)*'"""
     r"""|"(?:[^"\\]|\\.)*")*\])|([^\s,()]+)"""
 )
 _ESCAPED = re.compile(r"\\(.)")
@@ -46,14 +46,15 @@ def read_athena(text: str, where: str) -> list[Table]:
     try:
         json_form = text.lstrip().startswith("{")
         records = list(_json_records(text) if json_form else _perl_records(text))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise FileError(f"{where} is a damaged Athena project: {error}") from error
     absorption = [record for record in records if _is_absorption(record)]
     if not records:
         raise FileError(f"{where} is an Athena project without a single whole group")
     if not absorption:
         raise FileError(
-            f"{where}: none of the {len(records)} groups of this Athena project is μ(E)"
+            f"{where}: of {len(records)} groups of this Athena project none is a "
+            "readable μ(E)"
         )
     references = {
         parameters.get("referencegroup", ""): arrays
@@ -61,10 +62,8 @@ def read_athena(text: str, where: str) -> list[Table]:
         if _REFERENCE.match(parameters.get("label", ""))
     }
     notes: tuple[str, ...] = ()
-    if len(absorption) < len(records):
-        notes += (
-            f"{len(records) - len(absorption)} groups of the project are not μ(E)",
-        )
+    if others := len(records) - len(absorption):
+        notes += (f"groups of the project that are no readable μ(E): {others}",)
     if not json_form and not _END.search(text):
         notes += ("the project breaks off; groups may be missing",)
     return [_table(record, references, notes) for record in absorption]
@@ -94,7 +93,7 @@ def _table(
 def _is_absorption(record: Record) -> bool:
     _, parameters, arrays = record
     x, y = arrays.get("x"), arrays.get("y")
-    if x is None or y is None or len(x) != len(y) or len(x) < 2:
+    if x is None or y is None or x.ndim != 1 or x.shape != y.shape or len(x) < 2:
         return False
     is_other = any(
         parameters.get(flag, "0") not in _ABSENT for flag in ("is_chi", "is_rsp")
@@ -129,9 +128,17 @@ def _perl_records(text: str) -> Iterator[Record]:
         elif line.startswith("[record]"):
             tokens = _tokens(found.pop("args", ""))
             group = "".join(_tokens(found.pop("old_group", "")))
-            arrays = {name: np.array(_tokens(v), float) for name, v in found.items()}
+            arrays = {name: _numbers(_tokens(v)) for name, v in found.items()}
             yield group, dict(zip(tokens[::2], tokens[1::2], strict=False)), arrays
             found = {}
+
+
+def _numbers(values: Any) -> FloatArray:
+    """Return an array, an empty one where anything is no number."""
+    try:
+        return np.array(values, np.float64)
+    except (ValueError, TypeError):
+        return np.empty(0)
 
 
 def _tokens(text: str) -> list[str]:
@@ -154,7 +161,7 @@ def _json_records(text: str) -> Iterator[Record]:
         if isinstance(args, list):
             args = dict(zip(args[::2], args[1::2], strict=False))
         arrays = {
-            name: np.array(record[name], np.float64)
+            name: _numbers(record[name])
             for name in ("x", "y", "i0")
             if record.get(name)
         }

@@ -127,6 +127,8 @@ def _photon_factory(head: Sequence[str], separator: str | None) -> Iterator[Name
 def _last_lines(head: Sequence[str], separator: str | None) -> Iterator[Names]:
     """Cut the lines before the table, the nearest first."""
     for line in reversed(head[-_NEAR:]):
+        if _XDI.match(line):
+            continue
         text = line.strip().lstrip("#%!;").strip()
         text = text.removeprefix("L ") if line.startswith("#L ") else text
         cuts: list[Callable[[str], list[str]]] = [

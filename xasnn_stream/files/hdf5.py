@@ -14,7 +14,7 @@ from xasnn_stream.spectrum import FloatArray
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 
-_MAX_VALUES = 20_000_000
+_MAX_VALUES = 100_000_000
 _MAX_TABLES = 10_000
 _NAMELESS = ("data", "value", "values", "array", "raw")
 """Datasets called so are named after their group, as in NeXus."""
@@ -43,6 +43,8 @@ def read_hdf5(content: bytes, where: str) -> list[Table]:
             if not tables:
                 tables = _read(_entries(file, groups), _all_below, h5py) or near
             found = [path for path, _ in _datasets(file, h5py)]
+    except FileError as error:
+        raise FileError(f"{where} {error}") from error
     except _DAMAGE as error:
         raise FileError(f"{where} is truncated or damaged HDF5: {error}") from error
     if not tables:
@@ -51,8 +53,6 @@ def read_hdf5(content: bytes, where: str) -> list[Table]:
             f"{where} holds no energy with absorption or counts of the same length "
             f"beside it; its datasets are {shown or 'none'}"
         )
-    if len(tables) > _MAX_TABLES:
-        raise FileError(f"{where} holds {len(tables)} spectra; at most {_MAX_TABLES}")
     return tables
 
 
@@ -72,12 +72,21 @@ def _read(
     datasets_of: Callable[[Any, Any], Mapping[str, Any]],
     h5py: Any,
 ) -> list[Table]:
-    """Return the tables among the datasets of groups, `datasets_of` a group."""
-    return [
-        table
-        for path, group in groups
-        for table in _tables(path, datasets_of(group, h5py), _facts(group, h5py))
-    ]
+    """Return the tables among the datasets of groups, `datasets_of` a group.
+
+    FileError, without the file's name, as soon as they are too many or too large.
+    """
+    tables: list[Table] = []
+    values = 0
+    for path, group in groups:
+        for table in _tables(path, datasets_of(group, h5py), _facts(group, h5py)):
+            tables.append(table)
+            values += sum(map(len, table.columns.values()))
+            if len(tables) > _MAX_TABLES or values > _MAX_VALUES:
+                raise FileError(
+                    f"holds more than {_MAX_TABLES} spectra or {_MAX_VALUES} numbers"
+                )
+    return tables
 
 
 def _groups(file: Any, h5py: Any) -> Iterator[tuple[str, Any]]:
@@ -132,12 +141,12 @@ def _all_below(group: Any, h5py: Any) -> dict[str, Any]:
 
 def _tables(path: str, datasets: Mapping[str, Any], facts: Facts) -> Iterator[Table]:
     for name, dataset in datasets.items():
-        if dataset.dtype.names and dataset.ndim == 1:
+        if dataset.dtype.names and dataset.ndim == 1 and dataset.size <= _MAX_VALUES:
             yield Table(f"{path}/{name}".lstrip("/"), _fields(dataset), facts)
     numeric = {
         name: dataset
         for name, dataset in datasets.items()
-        if dataset.dtype.kind in "fiu" and 0 < dataset.size <= _MAX_VALUES
+        if dataset.dtype.kind in "fiu" and 0 < (dataset.size or 0) <= _MAX_VALUES
     }
     energy = next(
         (

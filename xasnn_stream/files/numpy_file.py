@@ -1,6 +1,7 @@
 """numpy's files: arrays with named fields, named arrays of an archive, or plain columns."""
 
 import io
+import zipfile
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,9 @@ from xasnn_stream.files.table import Table
 NPY = b"\x93NUMPY"
 ZIP = b"PK\x03\x04"
 
+_MAX_BYTES = 500_000_000
+"""Of all arrays of an archive, unpacked."""
+
 
 def read_numpy(content: bytes, where: str) -> list[Table]:
     """Read `.npy` or `.npz`; nothing is ever unpickled.
@@ -23,6 +27,7 @@ def read_numpy(content: bytes, where: str) -> list[Table]:
         If the file is damaged, holds Python objects, or no columns.
     """
     try:
+        _check_claims(content)
         loaded = np.load(io.BytesIO(content), allow_pickle=False)
         is_array = isinstance(loaded, np.ndarray)
         arrays = {"": loaded} if is_array else {n: loaded[n] for n in loaded.files}
@@ -30,6 +35,15 @@ def read_numpy(content: bytes, where: str) -> list[Table]:
         # numpy says nowhere what a damaged header raises: tokenizer's errors, too.
         raise FileError(f"{where} is no numpy file of numbers: {error}") from error
     return [_of_array(loaded, where)] if is_array else _of_archive(arrays, where)
+
+
+def _check_claims(content: bytes) -> None:
+    """Raise ValueError where a small archive unpacks to much memory."""
+    if content.startswith(ZIP):
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+        if size > _MAX_BYTES:
+            raise ValueError(f"it unpacks to {size // 10**6} MB")
 
 
 def _of_array(values: Any, where: str) -> Table:

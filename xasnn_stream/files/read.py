@@ -1,6 +1,7 @@
 """A file of any known format as its scans: what it is, is told by its content."""
 
 import gzip
+import stat
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -37,16 +38,19 @@ def read_content(path: Path) -> bytes:
     Raises
     ------
     FileError
-        If there is no such file, it is empty, truncated or too large.
+        If there is no such file, or it is a pipe, empty, truncated or too large.
     """
     try:
-        if path.is_dir():
+        kind = path.stat().st_mode
+        if stat.S_ISDIR(kind):
             raise FileError(f"{path} is a folder; name the files in it")
+        # Nobody may ever write into a pipe.
+        if not stat.S_ISREG(kind):
+            raise FileError(f"{path} is a pipe or a device; name a file")
         with path.open("rb") as file:
             content = file.read(_MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise FileError(f"{path} cannot be read: {reason}") from error
+    except OSError as error:
+        raise FileError(f"{path} cannot be read: {error.strerror}") from error
     if len(content) > _MAX_BYTES:
         raise FileError(f"{path} is larger than {_MAX_BYTES // 10**6} MB")
     if content.startswith(_GZIP):
@@ -97,7 +101,7 @@ def read_scans(
         except FileError as error:
             failed.append(error)
     if not scans:
-        raise failed[0]
+        raise failed[0] if failed else FileError(f"{path} holds no scan")
     if failed:
         note = f"{len(failed)} tables of this file are no absorption scans"
         scans = [replace(scan, notes=(*scan.notes, note)) for scan in scans]

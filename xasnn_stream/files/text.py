@@ -14,11 +14,16 @@ from xasnn_stream.files.header import facts_of_lines
 from xasnn_stream.files.table import Table
 
 COMMENTS = ("#", "%", ";", "!", '"#')
+_MAX_BYTES = 64_000_000
+"""Of text; numbers as text take some twenty times their size while they are read."""
 _SAMPLE = 60
 _FEW_ROWS = 3
 _MAX_SHARE_LEFT_OUT = 0.1
 _FORTRAN = re.compile(r"(?<=[\d.])[dD](?=[-+\d])")
 _MISSING = ("", "-", "--")
+_BLANK = " " * 100
+_LONG_BLANK = re.compile(r"\s{101,}")
+"""Shortened to `_BLANK` in a header: patterns take time as the square of a blank."""
 _CONTROL = frozenset(range(32)) - frozenset(b"\t\n\r\f\x1a")
 
 
@@ -59,24 +64,37 @@ def decode(content: bytes, where: str) -> str:
     Raises
     ------
     FileError
-        If the content is binary.
+        If the content is binary, or more than is read here.
     """
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        try:
-            return content.decode("utf-16")
-        except UnicodeDecodeError:
-            pass
-    head = content[:65536]
+    utf16 = _utf16(content)
+    head = content[:65536] if utf16 is None else b""
     odd = sum(byte in _CONTROL for byte in head)
     if odd > 0.01 * len(head) or b"\0" in head:
         raise FileError(
             f"{where} is binary and none of the formats read here: column text, XDI, "
             "CSV, SPEC, Athena .prj, HDF5/NeXus, numpy"
         )
+    if len(content) > _MAX_BYTES:
+        raise FileError(
+            f"{where} is text of {len(content) // 10**6} MB; at most "
+            f"{_MAX_BYTES // 10**6} MB are read: cut it into files of some scans"
+        )
+    if utf16 is not None:
+        return utf16
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
         return content.decode("latin-1")
+
+
+def _utf16(content: bytes) -> str | None:
+    """Return the text of UTF-16 with a mark, else None."""
+    if not content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return None
+    try:
+        return content.decode("utf-16")
+    except UnicodeDecodeError:
+        return None
 
 
 def lines_of(text: str) -> list[str]:
@@ -130,7 +148,7 @@ def read_table(
             f"{where}: {left_out} of {left_out + len(table)} rows are not {width} "
             f"numbers, for example {_shown(lines, broken, first)}"
         )
-    head = [line for line in lines[:first] if line.strip()]
+    head = [_LONG_BLANK.sub(_BLANK, line) for line in lines[:first] if line.strip()]
     try:
         found, units = names(head, width, dialect.separator)
     except ValueError as error:

@@ -69,9 +69,17 @@ def test_a_reference_tied_to_a_scan_comes_with_it(scans, made):
 def test_groups_that_are_no_absorption_are_left_out_and_counted(scans, made):
     chi = {"label": "'chi'", "is_xmu": "0", "is_chi": "1"}
     (scan,) = scans(_project(made, ("abcde", SAMPLE), ("fghij", chi)))
-    assert "1 groups of the project are not μ(E)" in scan.notes
-    with pytest.raises(FileError, match=r"none of the 1 groups .* is μ\(E\)"):
+    assert "groups of the project that are no readable μ(E): 1" in scan.notes
+    with pytest.raises(FileError, match=r"of 1 groups .* none is a readable μ\(E\)"):
         scans(_project(made, ("fghij", chi)))
+
+
+def test_a_broken_group_costs_only_itself(scans, made):
+    project = _project(made, ("abcde", SAMPLE), ("fghij", SAMPLE))
+    broken = project.replace("@x = (", "@x = ('no number',", 1)
+    (scan,) = scans(broken)
+    assert np.allclose(scan.energy_ev, made.energy)
+    assert "groups of the project that are no readable μ(E): 1" in scan.notes
 
 
 def test_projects_in_json_are_read(scans, made):
@@ -95,7 +103,7 @@ def test_a_damaged_project_is_refused(scans, made):
     text = _project(made, ("abcde", SAMPLE))
     with pytest.raises(FileError, match="without a single whole group"):
         scans(text[:500])
-    with pytest.raises(FileError, match="damaged Athena project"):
+    with pytest.raises(FileError, match="none is a readable"):
         scans(text.replace("'11400'", "'many'"))
     with pytest.raises(FileError, match="damaged Athena project"):
         scans('{"_____header1": "# Athena project file", ')

@@ -75,7 +75,7 @@ def test_gzipped_files_are_read(tmp_path):
     ("columns", "mapping", "message"),
     [
         ("i0 if", None, "needs channels i0 and it, may have ir; got .*'i0', 'if'"),
-        ("i0 it", {"it": "it"}, "needs channels i0 and it"),
+        ("i0 it", {"mu": "it"}, "needs channels i0 and it"),
         ("i0 it", {"i0": "i0", "it": "it", "iq": "i0"}, "needs channels i0 and it"),
     ],
 )
