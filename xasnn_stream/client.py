@@ -30,6 +30,7 @@ HIGH_WATER_MARK = 10_000
 """Results kept for whoever iterates slowly; beyond it some are lost, see `gap`."""
 
 _STATUS = b"status"
+_HEADER = ("seq", "prev", "published", "latency_s", "device", "estimate")
 _NOT_A_RESULT = (
     msgspec.MsgspecError,
     AttributeError,
@@ -148,23 +149,26 @@ class Subscription:
         topic = parts[0].decode(errors="replace")
         try:
             header = msgspec.msgpack.decode(parts[1])
-            layout = header.pop("arrays")
+            # Whatever else a newer daemon sends is passed over.
+            known = {name: header[name] for name in _HEADER}
+            if not isinstance(known["estimate"], dict):
+                raise TypeError("its estimate is no map")
             arrays = {
                 array["name"]: np.frombuffer(buffer, array["dtype"]).reshape(
                     array["shape"]
                 )
-                for array, buffer in zip(layout, parts[2:], strict=True)
+                for array, buffer in zip(header["arrays"], parts[2:], strict=True)
             }
             last, prev = self._last.get(topic), header["prev"]
             gap = last is not None and prev is not None and prev > last
-            result = Result(topic=topic, arrays=arrays, gap=gap, **header)
+            result = Result(topic=topic, arrays=arrays, gap=gap, **known)
+            if result.seq is not None:
+                self._last[topic] = max(result.seq, last or 0)
         except _NOT_A_RESULT as error:
             raise DocumentError(
                 f"a message on topic {topic!r} is not a result ({error}); is this the "
                 "feed of xasnn-stream?"
             ) from error
-        if result.seq is not None:
-            self._last[topic] = max(result.seq, last or 0)
         return result
 
 

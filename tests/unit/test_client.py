@@ -5,7 +5,7 @@ import pytest
 import zmq
 
 from xasnn_stream import client
-from xasnn_stream.errors import UsageError
+from xasnn_stream.errors import DocumentError, UsageError
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def publisher():
         yield socket
 
 
-def publish(socket, seq):
+def publish(socket, seq, /, **others):
     header = {
         "seq": seq,
         "prev": seq - 1 or None,
@@ -24,7 +24,7 @@ def publish(socket, seq):
         "device": "cpu",
         "estimate": {},
         "arrays": [],
-    }
+    } | others
     socket.send_multipart([b"final.sim-step", msgspec.msgpack.encode(header)])
 
 
@@ -45,6 +45,26 @@ def test_what_waits_for_the_reader_is_bounded_and_the_loss_is_a_gap(
         publish(publisher, 6)
         seen = [(r.seq, r.gap) for r, _ in zip(subscription, range(4), strict=False)]
     assert seen == [(1, False), (2, False), (3, False), (6, True)]
+
+
+def first(publisher, **header):
+    port = publisher.bind_to_random_port("tcp://127.0.0.1")
+    with client.subscribe(f"tcp://127.0.0.1:{port}", timeout_s=5.0) as subscription:
+        for _ in range(2):
+            assert publisher.poll(5000)
+            publisher.recv()
+        publish(publisher, 1, **header)
+        return next(subscription)
+
+
+def test_what_a_newer_daemon_says_besides_is_passed_over(publisher):
+    assert first(publisher, added_later=1).seq == 1
+
+
+@pytest.mark.parametrize("wrong", [{"seq": "one"}, {"estimate": None}])
+def test_a_header_of_another_form_is_no_result(publisher, wrong):
+    with pytest.raises(DocumentError, match="is not a result"):
+        first(publisher, **wrong)
 
 
 @pytest.mark.parametrize("module", ["httpx", "tiled.client"])

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from xasnn_stream.cli.line import descriptors_text, remarks_text, scan_text
+from xasnn_stream.errors import DocumentError
 
 if TYPE_CHECKING:
     from xasnn_stream.client import Result, Subscription
@@ -116,6 +117,16 @@ def _json_line(result: "Result") -> str:
 
 
 def _text_line(result: "Result") -> str:
+    try:
+        return _row(result)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise DocumentError(
+            f"an estimate on topic {result.topic!r} is of another form ({error!r}); is "
+            "this the feed of xasnn-stream?"
+        ) from error
+
+
+def _row(result: "Result") -> str:
     estimate = result.estimate
     run, verdict = estimate["run"], estimate["verdict"]
     if not run["final"]:

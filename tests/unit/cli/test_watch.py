@@ -10,6 +10,9 @@ import pytest
 from xasnn_stream.cli import watch as command
 from xasnn_stream.cli.line import descriptors_text, remarks_text, scan_text
 from xasnn_stream.cli.main import main
+from xasnn_stream.cli.watch import _text_line
+from xasnn_stream.client import Result
+from xasnn_stream.errors import DocumentError
 from xasnn_stream.results import ResultLog
 from xasnn_stream.sinks.feed import FeedSink
 
@@ -168,3 +171,10 @@ def test_a_partial_estimate_is_not_called_incomplete(make_estimate):
     assert remarks_text(document) == "incomplete, 3 missing"
     document["run"]["final"] = False
     assert remarks_text(document) == ""
+
+
+@pytest.mark.parametrize("estimate", [{}, {"run": {}, "verdict": "ok"}])
+def test_an_estimate_of_another_form_is_one_sentence(estimate):
+    result = Result("final.x", 1, None, 0.0, 0.0, "cpu", estimate, {}, gap=False)
+    with pytest.raises(DocumentError, match=r"on topic 'final.x' is of another form"):
+        _text_line(result)
