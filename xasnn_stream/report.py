@@ -133,8 +133,9 @@ def report(state: Path, since: float | None) -> Report:
             # One transaction, so that results and cursors are of the same moment.
             log.execute("BEGIN")
             return _read(log, since)
-    except sqlite3.Error as error:
-        raise UsageError(f"{path} cannot be read as a result log: {error}") from error
+    # Damaged pages give rows of anything.
+    except (sqlite3.Error, KeyError, TypeError, ValueError) as error:
+        raise UsageError(f"{path} cannot be read as a result log: {error!r}") from error
 
 
 def _open_read_only(path: Path) -> sqlite3.Connection:

@@ -2,6 +2,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 
 import pytest
 
@@ -130,4 +131,15 @@ def test_a_file_that_is_no_log_is_refused(tmp_path):
     sqlite3.connect(tmp_path / LOG_NAME).close()
     (tmp_path / LOG_NAME).touch()
     with pytest.raises(UsageError, match="no such table"):
+        report(tmp_path, None)
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", "null", '{"provenance": {}}'])
+def test_rows_of_something_else_are_one_sentence(tmp_path, log, make_estimate, text):
+    log.append([make_estimate("a")], [0.1], "cpu")
+    log.close()
+    with closing(sqlite3.connect(tmp_path / LOG_NAME)) as other:
+        other.execute("UPDATE results SET estimate = ?", (text,))
+        other.commit()
+    with pytest.raises(UsageError, match="cannot be read as a result log"):
         report(tmp_path, None)

@@ -7,12 +7,13 @@ heavy only when it is called.
 
 import argparse
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
 
 from xasnn_stream import __version__
-from xasnn_stream.errors import FAILED, XasnnError, exit_code
+from xasnn_stream.errors import FAILED, WRONG_USAGE, XasnnError, exit_code
 
 COMMANDS = (
     "demo",
@@ -68,6 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Before torch is loaded: its idle threads shall sleep, not spin on the cores that
     # receive documents.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    _print_anything()
     arguments = parser().parse_args(argv)
     try:
         return arguments.run(arguments)
@@ -88,6 +90,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader (`| head`) went away; Python would complain again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+    except OSError as error:
+        # A name the system refuses, a full disk: a sentence wherever it was met.
+        named = error.filename is not None
+        return _complain(str(error), WRONG_USAGE if named else FAILED)
+
+
+def _print_anything() -> None:
+    """Escape what a terminal of an old encoding cannot show."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _complain(message: str, code: int) -> int:

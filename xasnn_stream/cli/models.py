@@ -5,6 +5,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,9 @@ def list_models(arguments: argparse.Namespace) -> int:
     """Print a line per shipped model."""
     for folder in _shipped():
         manifest, sha256 = read_manifest(folder)
-        print(json.dumps(manifest) if arguments.json else _line(manifest, sha256))
+        with _complete(folder):
+            line = json.dumps(manifest) if arguments.json else _line(manifest, sha256)
+        print(line)
     return 0
 
 
@@ -53,7 +56,9 @@ def show(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(manifest))
     else:
-        print("\n".join(_page(manifest, sha256, _card(folder))))
+        with _complete(folder):
+            page = "\n".join(_page(manifest, sha256, _card(folder)))
+        print(page)
     return 0
 
 
@@ -64,7 +69,9 @@ def verify(arguments: argparse.Namespace) -> int:
     for folder in [model_folder(named)] if named else _shipped():
         manifest, sha256 = read_manifest(folder)
         print(f"{manifest['name']}  sha256 {sha256}")
-        for name, expected in manifest["files"].items():
+        with _complete(folder):
+            files = dict(manifest["files"].items())
+        for name, expected in files.items():
             state = _state(folder / name, expected)
             print(f"  {state:<7}  {name}")
             if state != "ok":
@@ -87,7 +94,7 @@ def read_manifest(folder: Path) -> tuple[Manifest, str]:
     try:
         contents = path.read_bytes()
         manifest = json.loads(contents)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{path} cannot be read: {error}") from error
     schema = manifest.get("schema") if isinstance(manifest, dict) else None
     missing = {"name", "element", "edge", "descriptors", "units", "domain", "files"}
@@ -95,6 +102,20 @@ def read_manifest(folder: Path) -> tuple[Manifest, str]:
         lacking = f"; it lacks {', '.join(sorted(missing))}" if schema == SCHEMA else ""
         raise ModelError(f"{path} is not a manifest {SCHEMA}{lacking}")
     return manifest, hashlib.sha256(contents).hexdigest()
+
+
+@contextmanager
+def _complete(folder: Path) -> Iterator[None]:
+    """Say so where parts of a manifest are missing or are something else."""
+    try:
+        yield
+    except ModelError:
+        raise
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        path = folder / "manifest.json"
+        raise ModelError(
+            f"{path} is damaged ({error!r}); restore it or train again"
+        ) from error
 
 
 def _shipped() -> list[Path]:
@@ -170,7 +191,7 @@ def _card(folder: Path) -> dict[str, str]:
     """Return the sections of the model's card by title, the opening under ''."""
     try:
         text = (folder / "card.md").read_text(encoding="utf-8")
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise ModelError(f"{folder / 'card.md'} cannot be read: {error}") from error
     opening, *sections = text.split("\n## ")
     titled = dict(section.split("\n", 1) for section in sections if "\n" in section)

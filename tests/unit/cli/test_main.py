@@ -1,3 +1,5 @@
+import errno
+import os
 import subprocess
 import sys
 import tomllib
@@ -81,6 +83,29 @@ def test_a_bug_is_not_dressed_up(failing):
         failing(ModuleNotFoundError("no", name="unheard_of"))
     with pytest.raises(ZeroDivisionError):
         failing(ZeroDivisionError())
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (OSError(errno.ENAMETOOLONG, "File name too long", "x" * 300), 2),
+        (OSError(errno.ENOSPC, "No space left on device"), 1),
+    ],
+)
+def test_what_the_system_refuses_is_one_sentence(failing, capsys, error, code):
+    assert failing(error) == code
+    (line,) = capsys.readouterr().err.splitlines()
+    assert error.strerror in line
+
+
+def test_a_terminal_of_an_old_encoding_gets_escapes():
+    done = subprocess.run(
+        [sys.executable, "-m", "xasnn_stream", "analyze", "--help"],
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        check=True,
+    )
+    assert rb"ROLE=COLUMN,\u2026" in done.stdout
 
 
 def test_help_and_client_load_nothing_heavy():

@@ -75,7 +75,9 @@ def test_a_changed_and_a_missing_file_are_named_and_the_others_are_ok(model, cap
     assert "restore" in sentence
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"schema": "other"}', None])
+@pytest.mark.parametrize(
+    "text", ["{", "[]", "[" * 100_000, '{"schema": "other"}', None]
+)
 def test_what_is_no_manifest_is_one_sentence(model, capsys, text):
     if text is None:
         manifest = json.loads((model / "manifest.json").read_text())
@@ -86,6 +88,33 @@ def test_what_is_no_manifest_is_one_sentence(model, capsys, text):
         assert main(["models", action, str(model)]) == 2
         (line,) = capsys.readouterr().err.splitlines()
         assert "manifest.json" in line
+
+
+@pytest.mark.parametrize(
+    ("action", "part", "instead"),
+    [
+        ("show", "domain", {}),
+        ("show", "metrics", [{}]),
+        ("show", "descriptors", 5),
+        ("show", "units", []),
+        ("verify", "files", ["card.md"]),
+    ],
+)
+def test_a_manifest_with_a_damaged_part_is_one_sentence(
+    model, capsys, action, part, instead
+):
+    manifest = json.loads((model / "manifest.json").read_text()) | {part: instead}
+    (model / "manifest.json").write_text(json.dumps(manifest))
+    assert main(["models", action, str(model)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "manifest.json is damaged" in line
+
+
+def test_a_card_that_is_no_text_is_one_sentence(model, capsys):
+    (model / "card.md").write_bytes(b"\xff\xfe\xff")
+    assert main(["models", "show", str(model)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "card.md cannot be read" in line
 
 
 def test_a_name_nobody_ships_lists_what_is(capsys):

@@ -64,7 +64,21 @@ def test_a_moment_is_epoch_seconds_a_date_or_so_long_ago():
         assert moment(text) == pytest.approx(time.time() - seconds, abs=10)
 
 
-@pytest.mark.parametrize("text", ["yesterday", "8 h", "h", "-2d", "2026-13-01", ""])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "yesterday",
+        "8 h",
+        "h",
+        "-2d",
+        "2026-13-01",
+        "",
+        "nan",
+        "inf",
+        "1e30",
+        "99999999d",
+    ],
+)
 def test_anything_else_says_what_a_moment_looks_like(text):
     with pytest.raises(argparse.ArgumentTypeError, match="8h or 2d"):
         moment(text)
