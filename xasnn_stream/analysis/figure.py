@@ -113,7 +113,7 @@ def _spectrum(axis: Any, result: Result) -> None:
     axis.plot(energy, sample, color=_SAMPLE, label="sample")
     if np.isfinite(foil).any():
         label = f"foil: {(result.estimate.provenance.reference or '')[:28]}"
-        label += f", moved by {moved:+.1f} eV onto the sample's edge"
+        label += f"\nmoved by {moved:+.1f} eV onto the sample's edge"
         axis.plot(energy, foil, color=_FOIL, dashes=(5, 2), label=label)
     if e0 is not None:
         above = axis.get_xaxis_transform()

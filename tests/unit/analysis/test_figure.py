@@ -33,7 +33,7 @@ def test_a_figure_shows_spectrum_foil_difference_and_descriptors(run, examples):
     shown = texts(figure)
     for wanted in ("energy / eV", "normalized μ(E)", "sample − foil", "sample"):
         assert wanted in shown
-    assert any(text.startswith("foil: foil.dat, moved by") for text in shown)
+    assert any(text.startswith("foil: foil.dat\nmoved by") for text in shown)
     cn1 = result.estimate.descriptors["cn1"]
     low, high = cn1.interval
     assert f"{cn1.value:.1f} ({low:.1f}–{high:.1f})" in shown
