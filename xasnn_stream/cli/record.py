@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xasnn_stream.cli.run import add_pickle_argument
-from xasnn_stream.errors import SinkError, UsageError
+from xasnn_stream.errors import SinkError, SourceError, UsageError
 
 if TYPE_CHECKING:
     from xasnn_stream.sources.document import Document
@@ -72,6 +72,8 @@ def record(arguments: argparse.Namespace) -> int:
         finally:
             rejected = counters.value("documents_rejected_total")
             print(tally.summary(int(rejected)), file=sys.stderr)
+    if source.exhausted and rejected and not tally.written:
+        raise SourceError(f"{arguments.source} holds no documents")
     return _INTERRUPTED if signals and source.can_wait else 0
 
 
@@ -99,6 +101,11 @@ class _Tally:
             return None
         self._lines[document.name] += 1
         return line
+
+    @property
+    def written(self) -> int:
+        """How many documents became lines."""
+        return self._lines.total()
 
     def summary(self, rejected: int) -> str:
         """Say what was written, and what was not."""

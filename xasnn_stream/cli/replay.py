@@ -11,6 +11,7 @@ from xasnn_stream.cli.moment import moment
 from xasnn_stream.cli.run import add_result_arguments
 
 _ROW = "{:>8}  {:<24} {:<9} {}"
+_HEAD = _ROW.format("scan", "sample", "verdict", "descriptors") + "\n"
 
 
 def register(subparsers: argparse._SubParsersAction) -> None:
@@ -74,11 +75,12 @@ def run(arguments: argparse.Namespace) -> int:
         state=arguments.state,
         speed=arguments.speed,
     )
-    if not arguments.json:
-        print(_ROW.format("scan", "sample", "verdict", "descriptors"))
+    head = "" if arguments.json else _HEAD
     for estimate in replay(request):
         document = estimate.document()
-        print(json.dumps(document) if arguments.json else _row(document), flush=True)
+        line = json.dumps(document) if arguments.json else _row(document)
+        print(f"{head}{line}", flush=True)
+        head = ""
     return 0
 
 

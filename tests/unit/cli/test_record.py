@@ -200,3 +200,10 @@ def _wait_for(file):
     while not (file.exists() and file.stat().st_size):
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_what_holds_no_documents_is_said(tmp_path, capsys):
+    (tmp_path / "spectrum.txt").write_text("11500 1.0\n11501 1.1\n")
+    code = main(["record", str(tmp_path / "spectrum.txt"), str(tmp_path / "out.jsonl")])
+    assert code == 1
+    assert "spectrum.txt holds no documents" in capsys.readouterr().err
