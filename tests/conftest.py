@@ -30,6 +30,17 @@ from xasnn_stream.spectrum import Accounting, Reason, Run
 
 SETTLE_S = 5.0
 LISTEN = "0A"
+MEASURED = Path(__file__).parents[2] / "shared" / "xas-data"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what is marked `measured` where there are no measured spectra."""
+    if MEASURED.is_dir():
+        return
+    reason = f"no measured spectra beside the checkout: {MEASURED}"
+    for item in items:
+        if item.get_closest_marker("measured"):
+            item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @pytest.fixture

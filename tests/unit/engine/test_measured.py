@@ -21,13 +21,7 @@ COMPOUNDS = [
     "BMM_Pt-L3-PotassiumHexaChloroPlatinate",
 ]
 
-pytestmark = [
-    pytest.mark.measured,
-    pytest.mark.skipif(
-        not SPECTRA.is_dir(),
-        reason=f"no measured spectra beside the checkout: {SPECTRA}",
-    ),
-]
+pytestmark = pytest.mark.measured
 
 
 @pytest.fixture(scope="module")

@@ -22,12 +22,7 @@ ROOT = Path(__file__).parents[3]
 DATA = ROOT.parent / "shared" / "xas-data"
 PAGE = ROOT / "docs" / "measured-spectra.md"
 
-pytestmark = [
-    pytest.mark.measured,
-    pytest.mark.skipif(
-        not DATA.is_dir(), reason=f"no measured spectra beside the checkout: {DATA}"
-    ),
-]
+pytestmark = pytest.mark.measured
 
 
 def sweep(case):
