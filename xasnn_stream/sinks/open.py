@@ -20,13 +20,11 @@ def open_sinks(
     UsageError says what is wrong with an address; a Tiled server that is not there yet
     is waited for.
     """
-    if results is not None:
-        url = urlsplit(results.removeprefix("tiled+"))
-        if url.scheme not in ("http", "https") or not url.hostname or "@" in url.netloc:
-            raise UsageError(
-                f"--results {url.scheme}://{url.netloc.rpartition('@')[2]} is not "
-                "http://host:port[/path]; a key belongs in XASNN_TILED_API_KEY"
-            )
+    if results is not None and not _is_tiled(results):
+        raise UsageError(
+            f"--results {results.rpartition('@')[2]} is not http://host:port[/path]; "
+            "a key belongs in XASNN_TILED_API_KEY"
+        )
     sinks: list[Sink] = []
     if feed is not None:
         from xasnn_stream.sinks.feed import FeedSink
@@ -37,3 +35,12 @@ def open_sinks(
 
         sinks.append(TiledSink(results, descriptors))
     return sinks
+
+
+def _is_tiled(address: str) -> bool:
+    try:
+        url = urlsplit(address.removeprefix("tiled+"))
+        named = bool(url.hostname) and url.port != 0
+    except ValueError:
+        return False
+    return named and url.scheme in ("http", "https") and "@" not in url.netloc

@@ -36,7 +36,7 @@ def open_source(
         raise InvalidSourceError(
             f"unknown kind of source {url!r}; known are {known} and files of JSON lines"
         )
-    parts = SplitResult("", "", url, "", "") if not scheme else urlsplit(url)
+    parts = SplitResult("", "", url, "", "") if not scheme else _split(url)
     if allow_pickle and opener is _open_zeromq:
         opener = partial(_open_zeromq, allow_pickle=True)
     return opener(parts, counters, selection)
@@ -75,7 +75,7 @@ def check_store(url: str) -> None:
         )
     if opener is _open_tiled:
         try:
-            _tiled_server(urlsplit(url))
+            _tiled_server(_split(url))
         except SourceError as error:
             raise UsageError(str(error)) from error
 
@@ -93,6 +93,13 @@ def open_store(url: str) -> Store:
 
     parts = urlsplit(url)
     return TiledStore(_tiled_server(parts), parts.path.strip("/"))
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError as error:
+        raise InvalidSourceError(f"{_without_user(url)}: {error}") from error
 
 
 def _without_user(url: str) -> str:
@@ -143,8 +150,15 @@ def _tiled_server(url: SplitResult) -> str:
         raise InvalidSourceError(
             f"tiled+{server}: a key belongs in XASNN_TILED_API_KEY, not in the address"
         )
-    if not url.hostname:
-        raise InvalidSourceError(f"tiled+{server} needs a host, as in {_TILED_EXAMPLE}")
+    try:
+        named = bool(url.hostname) and url.port != 0
+    except ValueError:
+        named = False
+    if not named:
+        raise InvalidSourceError(
+            f"tiled+{server} needs a host, and a port that can be one, as in "
+            f"{_TILED_EXAMPLE}"
+        )
     return server
 
 

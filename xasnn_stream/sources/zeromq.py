@@ -12,6 +12,7 @@ from typing import Any
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
+from xasnn_stream.errors import InvalidSourceError
 from xasnn_stream.sources.codec import Codec, FrameError, decode_frame
 from xasnn_stream.sources.document import Document, Intake
 from xasnn_stream.telemetry.counters import Counters
@@ -29,7 +30,8 @@ class ZeroMQSource:
     """A SUB socket connected to `address` (`tcp://host:port`).
 
     It cannot wait: what exceeds `RECEIVE_QUEUE` is lost unseen, so only assembly can
-    tell, from the documents themselves.
+    tell, from the documents themselves. Raises InvalidSourceError for what can be no
+    address.
     """
 
     can_wait = False
@@ -64,7 +66,13 @@ class ZeroMQSource:
         self._poller.register(self._socket, zmq.POLLIN)
         self._poller.register(self._monitor, zmq.POLLIN)
         self._socket.setsockopt(zmq.SUBSCRIBE, prefix + b" " if prefix else b"")
-        self._socket.connect(address)
+        try:
+            self._socket.connect(address)
+        except zmq.ZMQError as error:
+            self.close()
+            raise InvalidSourceError(
+                f"{self.address} is no address of a 0MQ proxy: {error}"
+            ) from error
         if allow_pickle:
             log.warning(
                 "%s: PICKLE IS OPENED, as --allow-pickle says. Only plain data and "
