@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 import yaml
+from safetensors.torch import load_file, save_file
 
 from xasnn_stream.cli import main as command
 from xasnn_stream.engine.model import load_model
@@ -186,6 +187,17 @@ def forget_a_descriptor(folder):
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
+def forget_a_limit(folder):
+    """Write what an older version trained, which had no such tensor."""
+    tensors = load_file(folder / "ensemble.safetensors")
+    del tensors["novelty.limits"]
+    save_file(tensors, folder / "ensemble.safetensors")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    weights = (folder / "ensemble.safetensors").read_bytes()
+    manifest["files"]["ensemble.safetensors"] = hashlib.sha256(weights).hexdigest()
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
@@ -202,11 +214,13 @@ def forget_a_descriptor(folder):
         (edit(files={}), "is not a model folder"),
         (edit(calibration=None), "is not a model folder"),
         (forget_a_descriptor, "is not a model folder"),
+        (forget_a_limit, r"is not a model folder.*novelty\.limits"),
+        (lambda f: (f / "manifest.json").write_text("[" * 10**5), "not a model folder"),
     ],
     ids=[
         "flipped bit", "edited recipe", "no card", "broken", "list", "binary",
         "no manifest", "schema", "no name", "no files", "no hashes", "no calibration",
-        "no quantile",
+        "no quantile", "older", "deep",
     ],
 )  # fmt: skip
 def test_a_folder_that_is_not_as_written_is_refused(copied, spoil, message, capsys):

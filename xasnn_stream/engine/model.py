@@ -27,6 +27,7 @@ _MALFORMED = (
     ValueError,
     TypeError,
     AttributeError,
+    RecursionError,
     SafetensorError,
 )
 """What reading a manifest of another form raises."""
@@ -39,7 +40,7 @@ class Model:
     `grid` (`bins`, eV) is relative to the position at which the foil's edge is put.
     `units` and `domain` (lowest and highest believable value) are by descriptor,
     `quantiles` maps a level to `outputs`.
-    `tensors` holds the ensemble's parameters, standardization and novelty space.
+    `tensors` holds the ensemble's parameters, its standardization and the computed foil.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Model:
     domain: dict[str, tuple[float, float]]
     tensors: dict[str, Tensor]
     grid: Tensor
+    novelty: NoveltySpace
     quantiles: dict[float, Tensor]
     device: str
 
@@ -64,13 +66,6 @@ class Model:
             for name, tensor in self.tensors.items()
             if name.startswith(prefix)
         }
-
-    @property
-    def novelty(self) -> NoveltySpace:
-        """The space novelty is measured in."""
-        return NoveltySpace(
-            *(self.tensors[f"novelty.{name}"] for name in NoveltySpace.__slots__)
-        )
 
 
 def load_model(folder: str | Path, device: str = "cpu") -> Model:
@@ -111,6 +106,9 @@ def load_model(folder: str | Path, device: str = "cpu") -> Model:
             domain={name: _pair(manifest["domain"][name]) for name in names},
             tensors=tensors,
             grid=tensors["grid"],
+            novelty=NoveltySpace(
+                *(tensors[f"novelty.{name}"] for name in NoveltySpace.__slots__)
+            ),
             quantiles=_quantiles(manifest["calibration"]["quantiles"], names, device),
             device=device,
         )
