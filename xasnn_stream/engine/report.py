@@ -10,7 +10,7 @@ from xasnn_stream.engine.batch import Batch, Context
 from xasnn_stream.engine.evidence import gather
 from xasnn_stream.engine.intake import Absorption
 from xasnn_stream.engine.model import LEVEL, Model
-from xasnn_stream.engine.verdict import judge, unfinished
+from xasnn_stream.engine.verdict import incomplete, judge, unfinished
 from xasnn_stream.estimate import (
     Descriptor,
     Estimate,
@@ -179,15 +179,19 @@ def reject(
 ) -> Estimate:
     """Return the one estimate of a sweep that cannot be read, with its reason.
 
-    A final one carries no `arrays`: a curve that cannot be normalized is none.
+    What is missing of it is said as well, for that may be why. A final one carries no
+    `arrays`: a curve that cannot be normalized is none.
     """
     is_final = spectrum.run.final
+    reasons = (reason,) if is_final else (unfinished(spectrum.run), reason)
+    if not spectrum.run.complete:
+        reasons += (incomplete(spectrum.accounting.n_missed),)
     return _estimate(
         context,
         spectrum,
         descriptors={},
         verdict="rejected",
-        reasons=(reason,) if is_final else (unfinished(spectrum.run), reason),
+        reasons=reasons,
         quality=quality or Quality(n_points=len(spectrum.energy_ev)),
         novelty=Novelty(),
         foil=None if context.reference is None else context.reference.name,

@@ -37,6 +37,12 @@ def unfinished(run: Run) -> Reason:
     return Reason("partial", f"{done}; the final estimate will differ")
 
 
+def incomplete(n_missed: int) -> Reason:
+    """Return the reason every estimate of a sweep with gaps has."""
+    text = f"{n_missed} event rows are missing" if n_missed else "its end never came"
+    return Reason("incomplete", text)
+
+
 def _outside(evidence: Evidence) -> Iterator[Reason]:
     for test, times in evidence.novelty.items():
         if not times <= 1:
@@ -61,9 +67,7 @@ def _caution(evidence: Evidence) -> Iterator[Reason]:
         if DOUBTED_FROM[test] < times <= 1:
             yield _novel(test, times)
     if not evidence.run.complete:
-        missed = evidence.n_missed
-        text = f"{missed} event rows are missing" if missed else "its end never came"
-        yield Reason("incomplete", text)
+        yield incomplete(evidence.n_missed)
     if evidence.foil is None:
         text = "no foil of this beamtime: a computed one was subtracted; "
         yield Reason("no_foil", text + "name one with --reference (analyze: --foil)")

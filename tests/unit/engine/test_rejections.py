@@ -1,4 +1,4 @@
-"""What cannot be read ends in exactly one rejected estimate, with its one reason."""
+"""What cannot be read ends in exactly one rejected estimate, with its reason."""
 
 import json
 from dataclasses import replace
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from xasnn_stream.physics.signals import transmission
-from xasnn_stream.spectrum import Reason
+from xasnn_stream.spectrum import Accounting, Reason
 
 E0 = 11564.0
 POINTS = 410
@@ -145,6 +145,27 @@ def test_an_unreadable_sweep_is_rejected_once_with_its_reason(
     assert estimate.id is not None
     document = json.loads(json.dumps(estimate.document(), allow_nan=False))
     assert document["verdict"] == "rejected"
+
+
+@pytest.mark.parametrize(
+    ("n_missed", "said"),
+    [(300, "300 event rows are missing"), (0, "its end never came")],
+)
+def test_a_rejected_sweep_with_gaps_says_what_is_missing(
+    engine, sweep, absorption, n_missed, said
+):
+    rest = cut(high=20)(sweep, absorption)
+    gapped = replace(
+        rest,
+        run=replace(rest.run, complete=False),
+        accounting=Accounting(n_missed=n_missed),
+    )
+
+    (estimate,) = engine.estimate([gapped])
+
+    assert estimate.verdict == "rejected"
+    assert [reason.code for reason in estimate.reasons][1:] == ["incomplete"]
+    assert estimate.reasons[1].text == said
 
 
 def test_bad_sweeps_among_good_ones_keep_their_places(engine, sweep, absorption):
