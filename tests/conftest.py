@@ -29,7 +29,7 @@ from xasnn_stream.estimate import (
 from xasnn_stream.spectrum import Accounting, Reason, Run
 
 SETTLE_S = 5.0
-LISTEN = "0A"
+INTERNET = (socket.AF_INET, socket.AF_INET6)
 MEASURED = Path(__file__).parents[2] / "shared" / "xas-data"
 
 
@@ -156,20 +156,17 @@ def _children() -> set[str]:
 
 
 def _listeners() -> set[str]:
-    sockets = set[str]()
+    found = set[str]()
     for entry in Path("/proc/self/fd").iterdir():
         try:
-            sockets.add(os.readlink(entry))
+            if not os.readlink(entry).startswith("socket:"):
+                continue
+            with socket.socket(fileno=os.dup(int(entry.name))) as opened:
+                listens = opened.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+                if listens and opened.family in INTERNET:
+                    found.add(f"listener on port {opened.getsockname()[1]}")
         except OSError:
             continue  # closed meanwhile
-    found = set[str]()
-    for table in ("/proc/self/net/tcp", "/proc/self/net/tcp6"):
-        if not Path(table).exists():
-            continue
-        for line in Path(table).read_text().splitlines()[1:]:
-            fields = line.split()
-            if fields[3] == LISTEN and f"socket:[{fields[9]}]" in sockets:
-                found.add(f"listener on port {int(fields[1].split(':')[1], 16)}")
     return found
 
 
