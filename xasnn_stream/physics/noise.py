@@ -8,10 +8,14 @@ _GAUSSIAN_MAD = 1.4826
 """Standard deviation of a Gaussian over its median absolute deviation."""
 
 _OUTLIER_SIGMA = 6.0
-_OUTLIER_STEP, _OUTLIER_AT_EDGE = 0.008, 0.03
-"""Of the edge step: what measured spectra without a glitch stay below, and what the
-rise itself, which bends faster than points resolve, stays below."""
+_OUTLIER_STEP, _OUTLIER_AT_EDGE = 0.008, 0.02
+"""Of the edge step: what measured spectra without a glitch stay below, where points
+resolve them, and what the rise itself, which bends faster, stays below."""
 _EDGE_EV = 8.0
+_RESOLVED_AT_EDGE_EV = 1.0
+_RESOLVED_EV, _RESOLVED_AT_EV = 2.0, 30.0
+"""Spacing of points that resolves the rise, and fine structure at 30 eV; fine structure
+is periodic in k, so its width in energy grows as the root of the energy."""
 
 
 def point_noise(energy: Tensor, curve: Tensor, valid: Tensor, low: Tensor) -> Tensor:
@@ -37,12 +41,24 @@ def outliers(
     on either side of a jump. `noise` and `e0` are `batch`.
     """
     points = energy.shape[-1]
-    at_edge = (energy[:, 2 : points - 2] - e0.unsqueeze(-1)).abs() < _EDGE_EV
-    least = torch.where(at_edge, _OUTLIER_AT_EDGE, _OUTLIER_STEP)
-    limit = torch.maximum(least, _OUTLIER_SIGMA * noise.unsqueeze(-1))
+    relative = energy[:, 2 : points - 2] - e0.unsqueeze(-1)
+    least = torch.where(relative.abs() < _EDGE_EV, _OUTLIER_AT_EDGE, _OUTLIER_STEP)
+    gaps = energy.diff()
+    spacing = torch.stack([gaps[:, k : points - 4 + k] for k in range(4)]).amax(0)
+    # A curve that is not resolved leaves the cubic by the square of the spacing at least.
+    unresolved = (spacing / _resolved(relative)).clamp(min=1).square()
+    limit = torch.maximum(least * unresolved, _OUTLIER_SIGMA * noise.unsqueeze(-1))
     found = torch.zeros_like(valid)
     found[:, 2 : points - 2] = (_residual(energy, norm).abs() > limit) & valid[:, 4:]
     return found
+
+
+def _resolved(relative: Tensor) -> Tensor:
+    """Return the spacing (eV) that resolves a spectrum, at energies relative to e0."""
+    above = _RESOLVED_EV * (relative / _RESOLVED_AT_EV).clamp(min=1).sqrt()
+    at_edge = relative.abs() < _EDGE_EV
+    width = torch.where(at_edge, _RESOLVED_AT_EDGE_EV, above)
+    return torch.where(relative <= -_EDGE_EV, torch.inf, width)
 
 
 def _residual(energy: Tensor, curve: Tensor) -> Tensor:

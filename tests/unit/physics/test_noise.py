@@ -118,3 +118,9 @@ def test_a_step_within_the_noise_is_not_seen():
     energy = np.arange(0.0, 300.0, 0.5)
     glitched = rising(energy) + 0.05 * (energy == 150)
     assert not len(found_at(glitched, energy, sigma=2e-2))
+
+
+@pytest.mark.parametrize("spacing", [0.25, 0.5, 1.0, 2.0, 3.0])
+def test_points_too_coarse_for_the_curve_are_no_outliers(spacing):
+    energy = np.arange(0.0, 300.0, spacing)
+    assert not len(found_at(rising(energy), energy, sigma=1e-4))
