@@ -301,13 +301,20 @@ def test_late_joiners_and_lost_stops_are_completed_from_recorded_lines(
             "__call__",
             lambda self, name, doc: None if name == "stop" else send(self, name, doc),
         )
-        endless, _ = measure(series, 1, at_pace({}), **outputs)
-        wait_until(
-            lambda: [r.estimate["run"]["uid"] for _, r in finals].count(endless) == 2,
-            30,
-            services,
+        aside = services.folder / "aside.jsonl"
+        endless, _ = measure(
+            series, 1, at_pace({}), publish=services.publish, record=aside
         )
-        released, completed = [r for _, r in finals][-2:]
+
+        def of_endless():
+            return [r for _, r in finals if r.estimate["run"]["uid"] == endless]
+
+        wait_until(lambda: len(of_endless()) == 1, 20, services)
+        # Stored only now: what is not heard out is released without waiting for a store.
+        with services.record.open("ab") as file:
+            file.write(aside.read_bytes())
+        wait_until(lambda: len(of_endless()) == 2, 30, services)
+        released, completed = of_endless()
     assert released.estimate["run"]["complete"] is False
     assert "its end never came" in str(released.estimate["reasons"])
     undisturbed = replayed(services)

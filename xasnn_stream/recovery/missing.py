@@ -13,8 +13,12 @@ GIVE_UP_S = 6 * 3600.0
 """A run whose stop was not stored for so long will not have one."""
 READ_S = 600.0
 """A run that was read has its result by then, however long the queues are."""
-OVERDUE_S = 5.0
-"""A stop that is stored comes over a live source within this, or it is lost."""
+OVERDUE_S = 10.0
+"""A stop that is stored comes over a live source within this, or it is lost.
+
+Longer than the assembler waits for the stop of a run with all its rows
+(`Patience.whole_s`): first its incomplete result, at once, then the complete one.
+"""
 MAX_KNOWN = 1_000
 NEVER = float("inf")
 

@@ -169,10 +169,10 @@ def test_a_run_that_is_being_heard_is_left_to_its_live_source_for_a_while(
     missing.heard("live")
     missing.heard("cut off")
     assert starts(backfill) == []
-    clock.now_s += 3.0
+    clock.now_s += 6.0
     missing.complete("live")
     assert starts(backfill) == []
-    clock.now_s += 3.0
+    clock.now_s += 6.0
     assert starts(backfill) == ["cut off"]
 
 

@@ -2,6 +2,7 @@ import itertools
 
 import pytest
 
+from xasnn_stream.assembly.patience import Patience
 from xasnn_stream.recovery import missing as module
 from xasnn_stream.recovery.missing import Missing
 
@@ -75,12 +76,22 @@ def test_a_run_that_is_heard_may_be_read_once_its_stop_is_overdue(missing, clock
     for uid in ("late", "in time"):
         missing.heard(uid)
         assert not missing.may_read(uid)
-    clock.now_s += 4.0
+    clock.now_s += 9.0
     missing.complete("in time")
     assert (missing.due(), missing.count) == ([], 1)
     clock.now_s += 1.0
     assert missing.due() == ["late"]
     assert missing.may_read("late")
+
+
+def test_a_run_whose_rows_are_all_there_is_released_before_it_is_read(missing, clock):
+    missing.heard("a")
+    assert not missing.may_read("a")
+    clock.now_s += Patience().whole_s
+    assert missing.due() == []
+    missing.incomplete("a")
+    clock.now_s += module.FIRST_DELAY_S
+    assert missing.due() == ["a"]
 
 
 def test_a_run_being_read_or_given_up_is_not_read_again(missing, clock):
