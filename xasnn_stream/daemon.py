@@ -20,11 +20,7 @@ from xasnn_stream.assembly.assembler import Assembler
 from xasnn_stream.errors import UsageError
 from xasnn_stream.partials import Partials
 from xasnn_stream.pipeline import Pipeline
-from xasnn_stream.profile.prepare import (
-    descriptors_by_model,
-    load_engines,
-    load_profiles,
-)
+from xasnn_stream.profile.prepare import load_engines, load_profiles
 from xasnn_stream.recovery.backfill import Backfill
 from xasnn_stream.recovery.missing import Missing
 from xasnn_stream.results import LOG_NAME, ResultLog
@@ -208,7 +204,7 @@ class Daemon:
         logger.info("page at %s", server.url)
 
     def _follow_log(self) -> None:
-        models = descriptors_by_model(self._profiles)
+        models = {e.model_name: e.descriptors for e in self._engines.values()}
         sinks = open_sinks(
             self._deployment.feed, self._deployment.results, models, self._partials
         )

@@ -14,11 +14,7 @@ from xasnn_stream.assembly.assembler import Assembler
 from xasnn_stream.errors import SinkError, SourceError, UsageError, XasnnError
 from xasnn_stream.estimate import Estimate
 from xasnn_stream.pipeline import Pipeline
-from xasnn_stream.profile.prepare import (
-    descriptors_by_model,
-    load_engines,
-    load_profiles,
-)
+from xasnn_stream.profile.prepare import load_engines, load_profiles
 from xasnn_stream.results import LOG_NAME, ResultLog
 from xasnn_stream.sinks.follow import Follower
 from xasnn_stream.sinks.open import open_sinks
@@ -83,7 +79,7 @@ def replay(request: Request) -> Iterator[Estimate]:
         log = ResultLog(state / LOG_NAME)
         stack.callback(log.close)
         engines = load_engines(profiles, request.reference)
-        models = descriptors_by_model(profiles)
+        models = {e.model_name: e.descriptors for e in engines.values()}
         followers = [
             Follower(sink, log, counters, failed)
             for sink in open_sinks(request.feed, request.results, models)

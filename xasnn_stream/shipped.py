@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from xasnn_stream.errors import ModelError
+from xasnn_stream.manifest import MANIFEST
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -21,6 +22,13 @@ def shipped_folder(kind: Literal["profiles", "models"]) -> Path:
     return Path(sys.prefix) / "share" / "xasnn-stream" / kind
 
 
+def model_folders() -> list[Path]:
+    """Return the folders of the shipped models, by name."""
+    return sorted(
+        path.parent for path in shipped_folder("models").glob(f"*/{MANIFEST}")
+    )
+
+
 def model_folder(name_or_path: str) -> Path:
     """Return the folder of a shipped model's name, or of a path.
 
@@ -29,9 +37,8 @@ def model_folder(name_or_path: str) -> Path:
     ModelError
         If there is neither; the message lists what is shipped.
     """
-    models = shipped_folder("models")
-    for folder in (models / name_or_path, Path(name_or_path)):
-        if (folder / "manifest.json").is_file():
+    for folder in (shipped_folder("models") / name_or_path, Path(name_or_path)):
+        if (folder / MANIFEST).is_file():
             return folder
-    names = sorted(path.parent.name for path in models.glob("*/manifest.json"))
-    raise ModelError(f"no model {name_or_path}; shipped: {', '.join(names) or 'none'}")
+    names = ", ".join(folder.name for folder in model_folders())
+    raise ModelError(f"no model {name_or_path}; shipped: {names or 'none'}")

@@ -203,7 +203,8 @@ def forget_a_limit(folder):
     [
         (flip, r"ensemble\.safetensors does not match the manifest"),
         (lambda f: (f / "recipe.yaml").write_text("x"), r"recipe\.yaml does not match"),
-        (lambda f: (f / "card.md").unlink(), "is not a model folder"),
+        (lambda f: (f / "card.md").unlink(), "is not a model folder: it lacks card.md;"),
+        (lambda f: (f / "ensemble.safetensors").unlink(), r"lacks ensemble\.safetensors;"),
         (lambda f: (f / "manifest.json").write_text("{"), "is not a model folder"),
         (lambda f: (f / "manifest.json").write_text("[]"), "is not a model folder"),
         (lambda f: (f / "manifest.json").write_bytes(b"\xff"), "is not a model folder"),
@@ -218,7 +219,7 @@ def forget_a_limit(folder):
         (lambda f: (f / "manifest.json").write_text("[" * 10**5), "not a model folder"),
     ],
     ids=[
-        "flipped bit", "edited recipe", "no card", "broken", "list", "binary",
+        "flipped bit", "edited recipe", "no card", "no weights", "broken", "list", "binary",
         "no manifest", "schema", "no name", "no files", "no hashes", "no calibration",
         "no quantile", "older", "deep",
     ],

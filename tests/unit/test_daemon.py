@@ -20,6 +20,7 @@ from xasnn_stream.cli.main import main
 
 class Engine:
     model_name, model_sha256, device = "none", "0" * 64, "cpu"
+    descriptors = ()
     def estimate(self, spectra):
         raise RuntimeError("the device is gone")
 

@@ -7,12 +7,7 @@ from typing import TYPE_CHECKING
 
 from xasnn_stream.analysis.absorption import choose_mode, rough_mu
 from xasnn_stream.analysis.settings import SHORT_NOTE, reaches_far, settings_for
-from xasnn_stream.analysis.shipped_models import (
-    ModelEntry,
-    model_for,
-    named_model,
-    shipped_models,
-)
+from xasnn_stream.analysis.shipped_models import model_for, shipped_models
 from xasnn_stream.analysis.sweep import Origin, origin_of, sweep_of
 from xasnn_stream.analysis.which_edge import edge_of, told_edge
 from xasnn_stream.engine.foil import Foil, read_foil
@@ -21,6 +16,8 @@ from xasnn_stream.errors import FileError, UsageError
 from xasnn_stream.estimate import Estimate
 from xasnn_stream.files.read import read_content, read_scans
 from xasnn_stream.files.scan import Scan
+from xasnn_stream.manifest import Manifest, read_manifest
+from xasnn_stream.shipped import model_folder
 from xasnn_stream.spectrum import FloatArray, Spectrum
 
 if TYPE_CHECKING:
@@ -61,7 +58,7 @@ class Result:
     notes: tuple[str, ...]
     energy_ev: FloatArray
     mu: FloatArray
-    model: ModelEntry
+    model: Manifest
     settings: EngineSettings
 
 
@@ -79,7 +76,7 @@ class _Task:
 
     scan: Scan
     spectrum: Spectrum
-    model: ModelEntry
+    model: Manifest
     settings: EngineSettings
     notes: tuple[str, ...]
 
@@ -99,7 +96,7 @@ def analyze(request: Request) -> Iterator[Result | Failure]:
         If the foil, the model or the edge that was named cannot be used at all.
     """
     told = told_edge(request.element, request.edge)
-    given = named_model(request.model) if request.model else None
+    given = read_manifest(model_folder(request.model)) if request.model else None
     foil = read_foil(request.foil) if request.foil else None
     engines = dict[_Key, "Engine"]()
     for file in request.files:
@@ -118,7 +115,7 @@ def _tasks(
     request: Request,
     file: Path,
     told: tuple[str | None, str | None],
-    given: ModelEntry | None,
+    given: Manifest | None,
     foil: Foil | None,
 ) -> tuple[list[_Task], dict[str, list[str]]]:
     """Return what can be estimated, and the sentences for the rest with their scans."""
@@ -147,7 +144,7 @@ def _task(
     index: int,
     origin: Origin,
     told: tuple[str | None, str | None],
-    given: ModelEntry | None,
+    given: Manifest | None,
     foil: Foil | None,
 ) -> _Task:
     if given and not any((*told, scan.facts.element, scan.facts.edge)):

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from xasnn_stream.analysis.absorption import rough_mu, steepest_rise
-from xasnn_stream.analysis.shipped_models import ModelEntry
 from xasnn_stream.edges import EDGE_ENERGIES_EV, edge_energy_ev
 from xasnn_stream.errors import UsageError
 from xasnn_stream.files.header import edge_name
 from xasnn_stream.files.scan import Scan
+from xasnn_stream.manifest import Manifest
 
 _NEAR_EV = 15.0
 """Chemical shift and an axis out of calibration together stay below this."""
@@ -51,7 +51,7 @@ def edge_of(
     scan: Scan,
     mode: str,
     told: tuple[str | None, str | None],
-    models: Sequence[ModelEntry],
+    models: Sequence[Manifest],
 ) -> Edge:
     """Return the edge a scan is of.
 
@@ -98,7 +98,7 @@ def edge_of(
 
 
 def _choose(
-    near: Sequence[tuple[str, str]], models: Sequence[ModelEntry]
+    near: Sequence[tuple[str, str]], models: Sequence[Manifest]
 ) -> tuple[str, str] | None:
     read = [(model.element, model.edge) for model in models]
     for candidates in (

@@ -5,18 +5,15 @@ import hashlib
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from xasnn_stream.errors import ModelError
-from xasnn_stream.shipped import model_folder, shipped_folder
+from xasnn_stream.manifest import MANIFEST, Manifest, read_manifest, reading
+from xasnn_stream.shipped import model_folder, model_folders
 
-SCHEMA = "xasnn.model/1"
 CONDITION, LEVEL = "N1", "0.9"
 """Which of the metrics are shown: the nuisances of a beamline, the published level."""
-
-Manifest = dict[str, Any]
 
 
 def register(subparsers: argparse._SubParsersAction) -> None:
@@ -41,23 +38,21 @@ def register(subparsers: argparse._SubParsersAction) -> None:
 
 def list_models(arguments: argparse.Namespace) -> int:
     """Print a line per shipped model."""
-    for folder in _shipped():
-        manifest, sha256 = read_manifest(folder)
-        with _complete(folder):
-            line = json.dumps(manifest) if arguments.json else _line(manifest, sha256)
-        print(line)
+    for folder in model_folders():
+        manifest = read_manifest(folder)
+        with reading(folder / MANIFEST):
+            print(json.dumps(manifest.document) if arguments.json else _line(manifest))
     return 0
 
 
 def show(arguments: argparse.Namespace) -> int:
     """Print what a user of the model must know."""
-    folder = model_folder(arguments.model)
-    manifest, sha256 = read_manifest(folder)
+    manifest = read_manifest(model_folder(arguments.model))
     if arguments.json:
-        print(json.dumps(manifest))
+        print(json.dumps(manifest.document))
     else:
-        with _complete(folder):
-            page = "\n".join(_page(manifest, sha256, _card(folder)))
+        with reading(manifest.folder / MANIFEST):
+            page = "\n".join(_page(manifest, _card(manifest.folder)))
         print(page)
     return 0
 
@@ -66,12 +61,10 @@ def verify(arguments: argparse.Namespace) -> int:
     """Print a line per file; ModelError if one is not what the manifest says."""
     named = arguments.model
     wrong: list[str] = []
-    for folder in [model_folder(named)] if named else _shipped():
-        manifest, sha256 = read_manifest(folder)
-        print(f"{manifest['name']}  sha256 {sha256}")
-        with _complete(folder):
-            files = dict(manifest["files"].items())
-        for name, expected in files.items():
+    for folder in [model_folder(named)] if named else model_folders():
+        manifest = read_manifest(folder)
+        print(f"{manifest.name}  sha256 {manifest.sha256}")
+        for name, expected in manifest.files.items():
             state = _state(folder / name, expected)
             print(f"  {state:<7}  {name}")
             if state != "ok":
@@ -85,44 +78,6 @@ def verify(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def read_manifest(folder: Path) -> tuple[Manifest, str]:
-    """Return the manifest of a model folder and the model's SHA-256.
-
-    Raises ModelError if it is missing or of another kind; needs no torch.
-    """
-    path = folder / "manifest.json"
-    try:
-        contents = path.read_bytes()
-        manifest = json.loads(contents)
-    except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(f"{path} cannot be read: {error}") from error
-    schema = manifest.get("schema") if isinstance(manifest, dict) else None
-    missing = {"name", "element", "edge", "descriptors", "units", "domain", "files"}
-    if schema != SCHEMA or (missing := missing - set(manifest)):
-        lacking = f"; it lacks {', '.join(sorted(missing))}" if schema == SCHEMA else ""
-        raise ModelError(f"{path} is not a manifest {SCHEMA}{lacking}")
-    return manifest, hashlib.sha256(contents).hexdigest()
-
-
-@contextmanager
-def _complete(folder: Path) -> Iterator[None]:
-    """Say so where parts of a manifest are missing or are something else."""
-    try:
-        yield
-    except ModelError:
-        raise
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
-        path = folder / "manifest.json"
-        raise ModelError(
-            f"{path} is damaged ({error!r}); restore it or train again"
-        ) from error
-
-
-def _shipped() -> list[Path]:
-    folders = shipped_folder("models").glob("*/manifest.json")
-    return sorted(path.parent for path in folders)
-
-
 def _state(path: Path, expected: str) -> str:
     try:
         found = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -131,9 +86,9 @@ def _state(path: Path, expected: str) -> str:
     return "ok" if found == expected else "WRONG"
 
 
-def _line(manifest: Manifest, sha256: str) -> str:
-    names = " ".join(manifest["descriptors"])
-    title = f"{manifest['name']}  {manifest['element']} {manifest['edge']}  {names}"
+def _line(manifest: Manifest) -> str:
+    names = " ".join(manifest.descriptors)
+    title = f"{manifest.name}  {manifest.element} {manifest.edge}  {names}"
     rows = [row for row in _metrics(manifest) if row["shapes"] == "all"]
     held_out = "no held-out metrics"
     if rows:
@@ -144,32 +99,31 @@ def _line(manifest: Manifest, sha256: str) -> str:
             + ", ".join(f"{name} {error:.2g}" for name, error in errors.items())
             + f"; 90 % intervals cover {min(coverage):.0%} to {max(coverage):.0%}"
         )
-    return f"{title}  {held_out}  {sha256[:12]}"
+    return f"{title}  {held_out}  {manifest.sha256[:12]}"
 
 
 def _metrics(manifest: Manifest) -> list[dict[str, Any]]:
-    rows = manifest.get("metrics") or []
+    rows = manifest.document.get("metrics") or []
     return [row for row in rows if row["condition"] == CONDITION]
 
 
-def _page(manifest: Manifest, sha256: str, card: dict[str, str]) -> Iterator[str]:
-    yield f"{manifest['name']}  {manifest['element']} {manifest['edge']}"
-    yield f"sha256 {sha256}"
+def _page(manifest: Manifest, card: dict[str, str]) -> Iterator[str]:
+    yield f"{manifest.name}  {manifest.element} {manifest.edge}"
+    yield f"sha256 {manifest.sha256}"
     yield ""
     yield from card.get("", "").splitlines()
     yield ""
     yield "Domain (beyond it the verdict is outside)"
-    for name in manifest["descriptors"]:
-        low, high = manifest["domain"][name]
-        unit = manifest["units"][name]
-        yield f"  {name:<6} {low:g} to {high:g} {unit}".rstrip()
+    for name in manifest.descriptors:
+        low, high = manifest.domain[name]
+        yield f"  {name:<6} {low:g} to {high:g} {manifest.units[name]}".rstrip()
     if rows := _metrics(manifest):
         yield ""
         yield (
             f"Held-out particles, nuisance set {CONDITION}: MAE (ridge regression), "
             "how often the 90 % interval covers, its median width"
         )
-        yield from _table(rows, manifest["descriptors"])
+        yield from _table(rows, manifest.descriptors)
     if limits := card.get("Limits"):
         yield ""
         yield "Limits"

@@ -21,13 +21,14 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def run(arguments: argparse.Namespace) -> int:
     """Train; progress goes to a terminal only."""
+    from xasnn_stream.manifest import MANIFEST
     from xasnn_stream.training.build import train
 
     output = arguments.output or arguments.recipe.parent
     folder = train(arguments.recipe, output, _progress)
     if sys.stderr.isatty():
         sys.stderr.write("\n")
-    sys.stdout.write(f"{folder / 'manifest.json'}\n{folder / 'card.md'}\n")
+    sys.stdout.write(f"{folder / MANIFEST}\n{folder / 'card.md'}\n")
     return 0
 
 

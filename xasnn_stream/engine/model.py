@@ -1,7 +1,7 @@
 """A model is a folder that explains itself: read it, verify every hash, or refuse."""
 
 import hashlib
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,25 +12,13 @@ from safetensors.torch import load
 from torch import Tensor
 
 from xasnn_stream.errors import ModelError
+from xasnn_stream.manifest import MANIFEST, Manifest, read_manifest, reading
 from xasnn_stream.uncertainty.novelty import NoveltySpace
 
-SCHEMA = "xasnn.model/1"
-MANIFEST = "manifest.json"
 WEIGHTS = "ensemble.safetensors"
 
 LEVEL = 0.9
 """Nominal coverage of the published interval."""
-
-_MALFORMED = (
-    OSError,
-    KeyError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    RecursionError,
-    SafetensorError,
-)
-"""What reading a manifest of another form raises."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,8 +37,8 @@ class Model:
     element: str
     edge: str
     descriptors: tuple[str, ...]
-    units: dict[str, str]
-    domain: dict[str, tuple[float, float]]
+    units: Mapping[str, str]
+    domain: Mapping[str, tuple[float, float]]
     tensors: dict[str, Tensor]
     grid: Tensor
     novelty: NoveltySpace
@@ -76,49 +64,56 @@ def load_model(folder: str | Path, device: str = "cpu") -> Model:
     ModelError
         If the folder lacks a file, a hash differs, or the manifest is of another kind.
     """
-    folder = Path(folder)
-    try:
-        manifest_bytes = (folder / MANIFEST).read_bytes()
-        manifest = json.loads(manifest_bytes)
-        if manifest.get("schema") != SCHEMA:
-            raise ModelError(f"{folder / MANIFEST}: schema is not {SCHEMA}")
-        contents = {name: (folder / name).read_bytes() for name in manifest["files"]}
-        for name, expected in manifest["files"].items():
-            found = hashlib.sha256(contents[name]).hexdigest()
-            if found != expected:
-                raise ModelError(
-                    f"{folder / name} does not match the manifest (sha256 {found[:12]}…, "
-                    f"expected {expected[:12]}…); restore the file or train again"
-                )
-        tensors = {
-            name: tensor.to(device=device, dtype=torch.float64)
-            for name, tensor in load(contents[WEIGHTS]).items()
-        }
-        names = tuple(str(name) for name in manifest["descriptors"])
-        model = Model(
-            name=manifest["name"],
-            sha256=hashlib.sha256(manifest_bytes).hexdigest(),
-            manifest=manifest,
-            element=manifest["element"],
-            edge=manifest["edge"],
-            descriptors=names,
-            units={name: str(manifest["units"][name]) for name in names},
-            domain={name: _pair(manifest["domain"][name]) for name in names},
-            tensors=tensors,
-            grid=tensors["grid"],
-            novelty=NoveltySpace(
-                *(tensors[f"novelty.{name}"] for name in NoveltySpace.__slots__)
-            ),
-            quantiles=_quantiles(manifest["calibration"]["quantiles"], names, device),
-            device=device,
+    manifest = read_manifest(folder)
+    tensors = _tensors(manifest, device)
+    with reading(manifest.folder / WEIGHTS):
+        grid = tensors["grid"]
+        novelty = NoveltySpace(
+            *(tensors[f"novelty.{name}"] for name in NoveltySpace.__slots__)
         )
-    except ModelError:
-        raise
-    except _MALFORMED as error:
-        raise ModelError(f"{folder} is not a model folder: {error!r}") from error
+    with reading(manifest.folder / MANIFEST):
+        found = manifest.document["calibration"]["quantiles"]
+        quantiles = _quantiles(found, manifest.descriptors, device)
+    model = Model(
+        name=manifest.name,
+        sha256=manifest.sha256,
+        manifest=manifest.document,
+        element=manifest.element,
+        edge=manifest.edge,
+        descriptors=manifest.descriptors,
+        units=manifest.units,
+        domain=manifest.domain,
+        tensors=tensors,
+        grid=grid,
+        novelty=novelty,
+        quantiles=quantiles,
+        device=device,
+    )
     if LEVEL not in model.quantiles:
         raise ModelError(f"{folder} is not calibrated at the published level {LEVEL:g}")
     return model
+
+
+def _tensors(manifest: Manifest, device: str) -> dict[str, Tensor]:
+    """Return the weights, once every file of the folder is what the manifest says."""
+    contents: dict[str, bytes] = {}
+    for name, expected in manifest.files.items():
+        path = manifest.folder / name
+        with reading(path):
+            contents[name] = path.read_bytes()
+        sha256 = hashlib.sha256(contents[name]).hexdigest()
+        if sha256 != expected:
+            raise ModelError(
+                f"{path} does not match the manifest (sha256 {sha256[:12]}…, "
+                f"expected {expected[:12]}…); restore the file or train again"
+            )
+    with reading(manifest.folder / MANIFEST):
+        weights = contents[WEIGHTS]
+    with reading(manifest.folder / WEIGHTS, SafetensorError):
+        return {
+            name: tensor.to(device=device, dtype=torch.float64)
+            for name, tensor in load(weights).items()
+        }
 
 
 def _quantiles(
@@ -130,8 +125,3 @@ def _quantiles(
         )
         for level, values in found.items()
     }
-
-
-def _pair(bounds: list[float]) -> tuple[float, float]:
-    low, high = bounds
-    return float(low), float(high)

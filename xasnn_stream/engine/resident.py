@@ -36,6 +36,7 @@ class Engine:
         self.settings = settings
         self.model_name = model.name
         self.model_sha256 = model.sha256
+        self.descriptors = model.descriptors
         self.device = model.device
         self._context = Context(model, settings, reference, edge_ev)
         if reference is not None:

@@ -1,10 +1,9 @@
 """From the names of profiles to resident engines."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from xasnn_stream.errors import ModelError, ProfileError
+from xasnn_stream.errors import ProfileError
 from xasnn_stream.profile.load import Profile, load_profile
 from xasnn_stream.shipped import model_folder
 
@@ -43,16 +42,3 @@ def load_engines(
     for engine in engines.values():
         engine.warm_up()
     return engines
-
-
-def descriptors_by_model(profiles: Sequence[Profile]) -> dict[str, list[str]]:
-    """Return what each model of these profiles estimates; ModelError if unreadable."""
-    descriptors: dict[str, list[str]] = {}
-    for profile in profiles:
-        path = model_folder(profile.model) / "manifest.json"
-        try:
-            manifest = json.loads(path.read_text("utf-8"))
-            descriptors[manifest["name"]] = list(manifest["descriptors"])
-        except (OSError, KeyError, ValueError) as error:
-            raise ModelError(f"cannot read {path}: {error!r}") from error
-    return descriptors

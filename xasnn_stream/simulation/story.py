@@ -3,16 +3,15 @@
 Only particles that training never saw appear, and the truth of every sweep is known.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from xasnn_stream.errors import ModelError, UsageError
 from xasnn_stream.library import Formed, Library
+from xasnn_stream.manifest import MANIFEST, read_manifest, reading
 from xasnn_stream.simulation.absorption import form_sample
 from xasnn_stream.simulation.nuisances import ROOM_K, Condition, draw_condition
 
@@ -65,14 +64,11 @@ def held_out_particles(model_folder: Path) -> tuple[str, ...]:
     ModelError
         If the manifest cannot be read or names none.
     """
-    path = model_folder / "manifest.json"
-    try:
-        manifest: dict[str, Any] = json.loads(path.read_text())
-        names = tuple(str(name) for name in manifest["held_out"])
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"{path} names no held-out particles: {error!r}") from error
+    manifest = read_manifest(model_folder)
+    with reading(model_folder / MANIFEST):
+        names = tuple(str(name) for name in manifest.document.get("held_out", ()))
     if not names:
-        raise ModelError(f"{path} names no held-out particles")
+        raise ModelError(f"{model_folder / MANIFEST} names no held-out particles")
     return names
 
 

@@ -15,9 +15,10 @@ from safetensors.torch import save
 from torch import Tensor
 
 from xasnn_stream import __version__
-from xasnn_stream.engine.model import LEVEL, MANIFEST, SCHEMA, WEIGHTS, load_model
+from xasnn_stream.engine.model import LEVEL, WEIGHTS, load_model
 from xasnn_stream.errors import LibraryError
 from xasnn_stream.library import SHELL_BULK_CN, Library, read_library
+from xasnn_stream.manifest import MANIFEST, SCHEMA
 from xasnn_stream.training.calibrate import Calibration, calibrate, calibrate_novelty
 from xasnn_stream.training.card import FIGURE, write_card
 from xasnn_stream.training.evaluation import evaluate, whole_particles

@@ -5,6 +5,7 @@ import pytest
 
 from xasnn_stream.errors import ModelError, UsageError
 from xasnn_stream.library import form
+from xasnn_stream.shipped import model_folder
 from xasnn_stream.simulation.story import held_out_particles, tell
 
 
@@ -77,15 +78,35 @@ def test_a_story_without_sweeps_is_refused(library, particles):
         tell(library, particles, 0, np.random.default_rng(1))
 
 
-def test_held_out_particles_come_from_the_manifest(tmp_path):
-    (tmp_path / "manifest.json").write_text(json.dumps({"held_out": ["to38", "ico55"]}))
+@pytest.fixture
+def with_held_out(tmp_path):
+    """A function that writes the shipped manifest with other held-out particles."""
+    shipped = json.loads((model_folder("pt-l3-xanes") / "manifest.json").read_text())
 
-    assert held_out_particles(tmp_path) == ("to38", "ico55")
+    def write(**held_out):
+        del shipped["held_out"]
+        (tmp_path / "manifest.json").write_text(json.dumps(shipped | held_out))
+        return tmp_path
+
+    return write
 
 
-@pytest.mark.parametrize("text", ["{}", '{"held_out": []}', "no json"])
-def test_a_manifest_without_held_out_particles_is_refused(tmp_path, text):
-    (tmp_path / "manifest.json").write_text(text)
+def test_held_out_particles_come_from_the_manifest(with_held_out):
+    folder = with_held_out(held_out=["to38", "ico55"])
 
-    with pytest.raises(ModelError, match="held-out"):
-        held_out_particles(tmp_path)
+    assert held_out_particles(folder) == ("to38", "ico55")
+
+
+@pytest.mark.parametrize("held_out", [{}, {"held_out": []}])
+def test_a_manifest_without_held_out_particles_is_refused(with_held_out, held_out):
+    folder = with_held_out(**held_out)
+
+    with pytest.raises(ModelError, match=r"manifest\.json names no held-out particles"):
+        held_out_particles(folder)
+
+
+def test_held_out_particles_of_a_damaged_manifest_are_refused(with_held_out):
+    folder = with_held_out(held_out=5)
+
+    with pytest.raises(ModelError, match=r"manifest\.json is damaged"):
+        held_out_particles(folder)
