@@ -16,6 +16,11 @@ _MIN_POINTS = 20
 _REFERENCE = ("mu_ref", "mu_reference")
 """After `#`: the reference channel of a scan, else ln(it/ir), else a column."""
 
+_NAME_THEM = (
+    "name its absorption with FILE#column; if its columns have no names, give them some "
+    "in a first line `# columns: energy i0 it`"
+)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Foil:
@@ -62,13 +67,13 @@ def _chosen(file: Path, wanted: str) -> tuple[Scan, FloatArray]:
 
     `wanted` is a scan's name, else means the reference channel, else is a column.
     """
-    scans = _readable(file) if wanted else read_scans(file)
+    scans = _readable(file) if wanted else read_scans(file, advice=_NAME_THEM)
     chosen = [(s, _absorption(s)) for s in scans if wanted in ("", s.name)]
     if not chosen and wanted in _REFERENCE:
         found = [(scan, _reference(scan)) for scan in scans]
         chosen = [(scan, mu) for scan, mu in found if mu is not None]
     if not chosen:
-        named = read_scans(file, {"mu": wanted})
+        named = read_scans(file, {"mu": wanted}, advice=_NAME_THEM)
         chosen = [(scan, scan.channels["mu"]) for scan in named]
     if len(chosen) > 1:
         shown = ", ".join(scan.name for scan, _ in chosen[:12])

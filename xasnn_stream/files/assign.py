@@ -23,9 +23,23 @@ _KEV_BELOW = 150.0
 
 _AS_REFERENCE = "the header plots ln(It/Ir): the sample stood where the foil stands"
 
+NAME_THEM = "say which is which with --columns energy=1,i0=2,it=3 (or mu=2)"
+"""What to do about columns that cannot be told, where a scan is read."""
+
 _SHOWN = 12
 _LONGEST = 40
 """How many column names a message lists, and how many letters of each."""
+
+
+class ColumnsError(FileError):
+    """Which columns are meant cannot be told; what to do is for the caller to add."""
+
+    def __init__(self, table: Table, problem: str) -> None:
+        names = list(table.columns)
+        shown = ", ".join(name[:_LONGEST] for name in names[:_SHOWN])
+        shown += ", …" if len(names) > _SHOWN else ""
+        has = f"the columns {shown}" if table.named else f"{len(names)} columns"
+        super().__init__(f"{problem}; it has {has}")
 
 
 def scans_of(
@@ -38,8 +52,10 @@ def scans_of(
 
     Raises
     ------
-    FileError
+    ColumnsError
         If energy or absorption cannot be told; says which columns there are.
+    FileError
+        If no energies in eV can be had from the column that holds them.
     """
     if wanted:
         return [_chosen(table, where, wanted)]
@@ -62,9 +78,8 @@ def scans_of(
 
 def _need_absorption(table: Table, channels: Collection[str], where: str) -> None:
     if "mu" not in channels and not ("i0" in channels and {"it", "if"} & set(channels)):
-        raise FileError(
-            f"{where}: no absorption (mu, or i0 with it or if) among its columns; "
-            f"{_what(table)}"
+        raise ColumnsError(
+            table, f"{where}: no absorption (mu, or i0 with it or if) among its columns"
         )
 
 
@@ -124,14 +139,13 @@ def _unnamed(table: Table, where: str) -> Scan:
     names = list(table.columns)
     energy, note = _as_ev(table, names[0], table.columns[names[0]], where)
     if len(names) != 2:
-        raise FileError(
-            f"{where}: its columns have no names known here; {_what(table)}"
-        )
+        raise ColumnsError(table, f"{where}: its columns have no names known here")
     steps = np.diff(energy[np.isfinite(energy)])
     if not (np.mean(steps > 0) > 0.9 or np.mean(steps < 0) > 0.9):
-        raise FileError(
+        raise ColumnsError(
+            table,
             f"{where}: its columns have no names, and the first does not run like an "
-            f"energy; {_what(table)}"
+            "energy",
         )
     taken = replace(
         table, notes=(*table.notes, "columns have no names: taken as energy and mu")
@@ -148,7 +162,7 @@ def _energy(
     if "angle" in roles:
         name = roles["angle"]
         return _from_angle(table, name, table.columns[name], where)
-    raise FileError(f"{where}: no energy among its columns; {_what(table)}")
+    raise ColumnsError(table, f"{where}: no energy among its columns")
 
 
 def _as_ev(
@@ -157,7 +171,7 @@ def _as_ev(
     """Return energies in eV, and a note where they were given otherwise."""
     finite = values[np.isfinite(values)]
     if len(finite) < 2 or np.ptp(finite) == 0:
-        raise FileError(f"{where}: its column {name} does not move; {_what(table)}")
+        raise ColumnsError(table, f"{where}: its column {name} does not move")
     if len(finite) > 2 and np.all(np.diff(finite) == 1.0) and finite[0] in (0.0, 1.0):
         raise FileError(
             f"{where}: its column {name} counts points or pixels from {finite[0]:g} to "
@@ -184,9 +198,8 @@ def _from_angle(
     with np.errstate(divide="ignore", invalid="ignore"):
         energy = HC_EV_A / (2 * spacing * np.sin(np.radians(values)))
     if np.count_nonzero(np.isfinite(energy)) < 2:
-        raise FileError(
-            f"{where}: the angles in its column {name} give no energies; {_what(table)}"
-        )
+        problem = f"{where}: the angles in its column {name} give no energies"
+        raise ColumnsError(table, problem)
     return energy, f"energies from the angles in {name}, with d = {spacing:g} Å"
 
 
@@ -213,19 +226,8 @@ def _sum(table: Table, text: str, where: str) -> FloatArray:
             return table.columns[folded[part.lower()]]
         if part.isdecimal() and 1 <= int(part) <= len(names):
             return table.columns[names[int(part) - 1]]
-        raise FileError(f"{where} has no column {part!r}; {_what(table)}")
+        raise ColumnsError(table, f"{where} has no column {part!r}")
 
     if text.lower() in folded:
         return column(text)
     return np.sum([column(part.strip()) for part in text.split("+")], axis=0)
-
-
-def _what(table: Table) -> str:
-    """Say which columns there are and how to name them."""
-    names = list(table.columns)
-    shown = ", ".join(name[:_LONGEST] for name in names[:_SHOWN])
-    shown += ", …" if len(names) > _SHOWN else ""
-    has = (
-        f"it has the columns {shown}" if table.named else f"it has {len(names)} columns"
-    )
-    return f"{has}; say which is which with --columns energy=1,i0=2,it=3 (or mu=2)"

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from xasnn_stream.errors import FileError
-from xasnn_stream.files.assign import scans_of
+from xasnn_stream.files.assign import NAME_THEM, ColumnsError, scans_of
 from xasnn_stream.files.athena import is_athena, read_athena
 from xasnn_stream.files.hdf5 import MAGIC, read_hdf5
 from xasnn_stream.files.numpy_file import NPY, ZIP, read_numpy
@@ -82,11 +82,13 @@ def read_scans(
     path: Path,
     columns: Mapping[str, str] | None = None,
     content: bytes | None = None,
+    advice: str = NAME_THEM,
 ) -> list[Scan]:
     """Read a file's scans.
 
-    `columns` names energy and channels by column, as `--columns` does. Tables without
-    absorption are passed over where the file has others, and a note says so.
+    `columns` names energy and channels by column, as `--columns` does; `advice` says how
+    the caller's user names them. Tables without absorption are passed over where the
+    file has others, and a note says so.
 
     Raises
     ------
@@ -98,6 +100,8 @@ def read_scans(
     for table in read_tables(path, content):
         try:
             scans += scans_of(table, str(path), columns)
+        except ColumnsError as error:
+            failed.append(FileError(f"{error}; {advice}"))
         except FileError as error:
             failed.append(error)
     if not scans:

@@ -111,6 +111,16 @@ def test_what_is_no_foil_is_refused_with_the_reason(write, lines, suffix, messag
         read_foil(write(*lines) + suffix)
 
 
+@pytest.mark.parametrize("suffix", ["", "#nope"])
+def test_what_to_do_about_a_foil_s_columns_is_what_a_foil_takes(write, suffix):
+    with pytest.raises(FoilError, match="FILE#column") as refusal:
+        read_foil(
+            write("# columns: energy a b", *(f"{row} 1" for row in ROWS)) + suffix
+        )
+    assert "it has the columns energy, a, b;" in str(refusal.value)
+    assert "--columns" not in str(refusal.value)
+
+
 def test_a_broken_last_row_is_left_out(write):
     whole = read_foil(write("# columns: energy mu", *ROWS))
     cut = read_foil(write("# columns: energy mu", *ROWS, "11541", name="cut.dat"))
