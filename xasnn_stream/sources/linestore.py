@@ -11,6 +11,8 @@ from xasnn_stream.errors import SourceError
 from xasnn_stream.sources.codec import MAX_BYTES, FrameError, decode_line
 from xasnn_stream.sources.store import StoredRun
 
+MAX_RUNS = 100_000
+"""A day of a run per second, some 30 MB of places."""
 _PARENTS = ("run_start", "descriptor", "resource", "stream_resource")
 _NAME_WITHIN = 16
 """Bytes of a line that hold the document's name."""
@@ -30,6 +32,9 @@ class JSONLinesStore:
 
     The file is read once; what was added since the last look is read at the next. A
     last line without its end is still being written and waits for that look.
+
+    Of more than `MAX_RUNS` runs those that start first in the file are forgotten: they
+    are as if they were not stored. A replay of the file reads all of them.
     """
 
     def __init__(self, path: str) -> None:
@@ -106,6 +111,8 @@ class JSONLinesStore:
             began = began if isinstance(began, int | float) else 0.0
             # Recorded twice, once perhaps cut short: the copies make one whole run.
             self._places.setdefault(uid, _Place(began, end - len(line)))
+            if len(self._places) > MAX_RUNS:
+                del self._places[next(iter(self._places))]
         elif name == "stop" and uid in self._places:
             self._places[uid].last = end
 

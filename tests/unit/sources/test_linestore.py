@@ -69,6 +69,17 @@ def test_runs_are_chosen_by_their_start(path, store):
     assert uids(store, since=20.0) == ["b"]
 
 
+def test_of_too_many_runs_the_first_are_forgotten(path, store, monkeypatch):
+    monkeypatch.setattr(linestore, "MAX_RUNS", 2)
+    *most, stop = run("open")
+    path.write_text(text([*most, *run("a"), *run("b"), stop]))
+    assert uids(store) == ["a", "b"]
+    assert store.finished_run("open") is None
+    with path.open("a") as file:
+        file.write(text(run("c")))
+    assert uids(store) == ["b", "c"]
+
+
 def test_a_run_that_was_recorded_twice_is_one_from_the_first_start_on(path, store):
     whole = list(run("a"))
     path.write_text(text([*whole, *whole[:-1]]))
