@@ -18,6 +18,8 @@ logger = logging.getLogger(__name__)
 
 TERMINATE_S = 20.0
 """A process that has not ended so long after SIGTERM is killed."""
+KILL_S = 10.0
+"""A killed process ends within this unless the kernel waits for a disk or a driver."""
 
 POLL_S = 0.1
 LOG_LINES = 8
@@ -78,8 +80,7 @@ class Children:
         """End a process at once, as a crash would; it is no longer watched."""
         for child in [child for child in self._children if child.name == name]:
             self._children.remove(child)
-            child.process.kill()
-            child.process.wait()
+            _kill(child)
 
     def check(self) -> None:
         """Raise ProcessError, with the last lines of its log, if one has ended."""
@@ -129,8 +130,7 @@ def _end(child: _Child) -> None:
         process.wait(TERMINATE_S)
     except (subprocess.TimeoutExpired, KeyboardInterrupt) as error:
         # Whoever presses Ctrl-C again wants no more patience, but no orphans either.
-        process.kill()
-        process.wait()
+        _kill(child)
         if isinstance(error, subprocess.TimeoutExpired):
             logger.warning(
                 "%s did not end within %g s and was killed; its log is %s",
@@ -138,6 +138,16 @@ def _end(child: _Child) -> None:
                 TERMINATE_S,
                 child.log,
             )
+
+
+def _kill(child: _Child) -> None:
+    """End a process at once; one that even so stays must not keep the others alive."""
+    child.process.kill()
+    try:
+        child.process.wait(KILL_S)
+    except subprocess.TimeoutExpired:
+        number = child.process.pid
+        logger.warning("%s (process %d) was killed and stays", child.name, number)
 
 
 def _tail(log: Path) -> str:

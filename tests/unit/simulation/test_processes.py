@@ -80,6 +80,25 @@ def test_a_child_that_will_not_end_is_killed_and_named(tmp_path, monkeypatch, ca
     )
 
 
+def test_a_child_that_even_stays_when_killed_is_named_and_the_others_end(
+    tmp_path, monkeypatch, caplog
+):
+    monkeypatch.setattr(processes, "TERMINATE_S", 0.1)
+    monkeypatch.setattr(processes, "KILL_S", 0.1)
+    with Children(tmp_path) as children:
+        children.start("other", SLEEP, {})
+        children.start("stuck", SLEEP, {})
+        other, stuck = (child.process for child in children._children)
+        for signal in ("terminate", "kill"):
+            monkeypatch.setattr(stuck, signal, lambda: None)
+
+    assert f"stuck (process {stuck.pid}) was killed and stays" in caplog.text
+    assert other.returncode is not None
+    monkeypatch.undo()
+    stuck.kill()
+    stuck.wait(10)
+
+
 def test_a_child_can_be_killed_as_by_a_crash(tmp_path):
     with Children(tmp_path) as children:
         children.start("victim", SLEEP, {})
