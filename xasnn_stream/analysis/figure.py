@@ -79,6 +79,8 @@ def _split(panel: Any, rows: int, columns: int, **ratios: Any) -> Any:
 
 
 def _right(panel: Any, result: Result) -> None:
+    from xasnn_stream.engine.model import LEVEL
+
     descriptors = result.estimate.descriptors
     if descriptors:
         top, rows, words = _split(panel, 3, 1, height_ratios=(1.0, 1.1, 0.9))
@@ -86,7 +88,7 @@ def _right(panel: Any, result: Result) -> None:
         axes = np.atleast_1d(rows.subplots(len(descriptors), 1))
         for axis, (name, found) in zip(axes, descriptors.items(), strict=True):
             _descriptor(axis, name, found, result)
-        rows.suptitle("estimate and 90 % interval", fontsize=10)
+        rows.suptitle(f"estimate and {100 * LEVEL:g} % interval", fontsize=10)
     else:
         words = panel
     axis = words.subplots()
@@ -148,23 +150,31 @@ def _aligned(result: Result) -> tuple[FloatArray, FloatArray, FloatArray, float]
     energy = arrays["grid_energy"]
     curves = dict(zip(GRID_CHANNELS, arrays["grid_spectra"], strict=True))
     sample, foil = curves["mu_normalized"], curves["mu_reference"]
-    moved = _position(energy, sample) - _position(energy, foil)
+    known = np.isfinite(foil)
+    if not known.any():
+        return energy, sample, foil, 0.0
+    at_sample, at_foil = _positions(energy, sample, foil)
+    moved = at_sample - at_foil
     if not np.isfinite(moved):
         return energy, sample, foil, 0.0
-    known = np.isfinite(foil)
     shifted = np.interp(
         energy - moved, energy[known], foil[known], left=np.nan, right=np.nan
     )
     return energy, sample, shifted, moved
 
 
-def _position(energy: FloatArray, curve: FloatArray) -> float:
-    """Return the mean energy at which a curve first crosses 0.25 to 0.75 of its step."""
-    known = np.isfinite(curve)
-    if not known.any():
-        return np.nan
-    rising = np.maximum.accumulate(curve[known])
-    return float(np.interp(np.linspace(0.25, 0.75, 21), rising, energy[known]).mean())
+def _positions(energy: FloatArray, *curves: FloatArray) -> list[float]:
+    """Return where the edges of curves on one grid are, in eV; NaN if one has none."""
+    # Imported here: `check_target` speaks before torch is loaded.
+    from xasnn_stream.physics.align import edge_position
+    from xasnn_stream.physics.edge import find_e0
+    from xasnn_stream.physics.ragged import stack
+
+    known = [np.isfinite(curve) for curve in curves]
+    energies, valid = stack([energy[finite] for finite in known])
+    values, _ = stack([c[finite] for c, finite in zip(curves, known, strict=True)])
+    e0 = find_e0(energies, values, valid)
+    return edge_position(energies, values, valid, e0).tolist()
 
 
 def _measured(axis: Any, result: Result, small: bool = False) -> None:
