@@ -13,28 +13,9 @@ from typing import Any
 
 from xasnn_stream.errors import UsageError
 from xasnn_stream.results import LOG_NAME
+from xasnn_stream.results.rows import OUTCOMES, PENDING
 
 BUSY_S = 10.0
-
-# The complete estimate of the same sweep, made with the same, if there is one.
-_RESULTS = """
-SELECT published, latency_s, complete, estimate, NOT complete AND EXISTS (
-    SELECT 1 FROM results AS whole
-    WHERE whole.run_uid = results.run_uid AND whole.complete
-      AND json_extract(whole.estimate, '$.run.sweep')
-          = json_extract(results.estimate, '$.run.sweep')
-      AND json_extract(whole.estimate, '$.provenance.profile_sha256')
-          = json_extract(results.estimate, '$.provenance.profile_sha256')
-      AND json_extract(whole.estimate, '$.provenance.model_sha256')
-          = json_extract(results.estimate, '$.provenance.model_sha256')
-      AND json_extract(whole.estimate, '$.provenance.reference_sha256')
-          IS json_extract(results.estimate, '$.provenance.reference_sha256')
-) FROM results WHERE published >= ? ORDER BY seq
-"""
-_PENDING = """
-SELECT sink, (SELECT count(*) FROM results WHERE results.seq > cursors.seq)
-FROM cursors ORDER BY sink
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +129,7 @@ def _read(log: sqlite3.Connection, since: float | None) -> Report:
     gapped: list[Gapped] = []
     latencies = array("d")
     void = 0
-    rows = log.execute(_RESULTS, (since if since is not None else 0.0,))
+    rows = log.execute(OUTCOMES, (since if since is not None else 0.0,))
     for published, latency_s, complete, text, replaced in rows:
         estimate = json.loads(text)
         if not complete:
@@ -164,7 +145,7 @@ def _read(log: sqlite3.Connection, since: float | None) -> Report:
         gapped=tuple(gapped),
         void=void,
         latency_s=_percentiles(latencies),
-        pending=dict(log.execute(_PENDING)),
+        pending=dict(log.execute(PENDING)),
     )
 
 

@@ -41,6 +41,22 @@ RETURNING seq
 """
 DELIVERY = "seq, prev, published, latency_s, device, estimate, layout, buffers"
 
+_SAME = """'$.run.sweep', '$.provenance.profile_sha256',
+    '$.provenance.model_sha256', '$.provenance.reference_sha256'"""
+OUTCOMES = f"""
+SELECT published, latency_s, complete, estimate, NOT complete AND EXISTS (
+    SELECT 1 FROM results AS whole
+    WHERE whole.run_uid = results.run_uid AND whole.complete
+      AND json_extract(whole.estimate, {_SAME}) = json_extract(results.estimate, {_SAME})
+) FROM results WHERE published >= ? ORDER BY seq
+"""  # noqa: S608
+"""What came of every sweep; last, whether a complete row of the same replaces it."""
+PENDING = """
+SELECT sink, (SELECT count(*) FROM results WHERE results.seq > cursors.seq)
+FROM cursors ORDER BY sink
+"""
+"""How many rows each sink has yet to be served."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Delivery:
