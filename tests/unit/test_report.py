@@ -3,6 +3,7 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
@@ -67,6 +68,23 @@ def test_a_gapped_sweep_is_recovered_once_the_complete_one_is_there(
     assert after["incomplete"][0]["scan_id"] == 5
     assert after["void"] == 1
     assert after["results"] == 3, "the void row is no result"
+
+
+@pytest.mark.parametrize(
+    "other", ["profile_sha256", "model_sha256", "reference_sha256"]
+)
+def test_a_complete_result_made_with_something_else_recovers_nothing(
+    tmp_path, log, make_estimate, other
+):
+    log.append([make_estimate("a", complete=False)], [0.1], "cpu")
+    whole = make_estimate("a")
+    made_with = replace(whole.provenance, **{other: "f" * 64})
+    log.append([replace(whole, provenance=made_with)], [0.1], "cpu")
+
+    found = report(tmp_path, None)
+
+    assert [gapped.recovered for gapped in found.gapped] == [False]
+    assert found.void == 0
 
 
 def test_since_leaves_out_what_was_before(tmp_path, log, make_estimate):
