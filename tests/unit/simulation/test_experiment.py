@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import zmq
 
+from xasnn_stream.shipped import model_folder
 from xasnn_stream.simulation.command import main
 from xasnn_stream.simulation.experiment import MsgpackPublisher, experiment, run_plan
 from xasnn_stream.simulation.playback import playback, read_recording
@@ -78,13 +79,12 @@ def test_closing_does_not_wait_for_a_proxy_that_is_gone():
 
 
 def test_the_series_is_published_from_the_command_line(tmp_path, library_path):
-    (tmp_path / "manifest.json").write_text('{"held_out": ["to38", "cubo55"]}')
     record, foil = tmp_path / "documents.jsonl", tmp_path / "foil.csv"
     code = main(
         [
             *("--record", str(record), "sim-step", "--scans", "1"),
             *("--library", str(library_path)),
-            *("--model", str(tmp_path), "--foil", str(foil)),
+            *("--model", str(model_folder("pt-l3-xanes")), "--foil", str(foil)),
         ]
     )
     starts = [
@@ -94,7 +94,7 @@ def test_the_series_is_published_from_the_command_line(tmp_path, library_path):
     ]
 
     assert code == 0
-    assert [start["sample"] for start in starts] == ["Pt foil", "to38"]
+    assert [start["sample"] for start in starts] == ["Pt foil", "hemi111_13"]
     assert foil.exists()
 
 
