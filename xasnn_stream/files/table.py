@@ -13,9 +13,8 @@ class Facts:
     """What a header says of a scan; None where it says nothing.
 
     `mode` is `transmission`, `fluorescence`, or `reference` where the sample stood in the
-    foil's place; `e0_ev` the edge energy the scan was
-    planned about; `d_spacing` (angstrom) that of the monochromator; `start` epoch
-    seconds.
+    foil's place; `e0_ev` is the edge energy the scan was planned about, `d_spacing`
+    (angstrom) that of the monochromator, `start` in epoch seconds.
     """
 
     element: str | None = None

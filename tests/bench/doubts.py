@@ -1,0 +1,142 @@
+"""What flaws do to estimates, and which doubt sees them: the figures of decisions 8, 9.
+
+Run by hand on a recorded series and its foil:
+
+    python -m xasnn_stream.simulation --record d.jsonl sim-step --library … --foil f.csv
+    python -m tests.bench.doubts d.jsonl f.csv
+
+Sweeps that are oxidized in truth are left out, for each flaw stands alone.
+"""
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from xasnn_stream.assembly.assembler import Assembler
+from xasnn_stream.engine.foil import read_foil
+from xasnn_stream.engine.resident import Engine
+from xasnn_stream.estimate import Estimate
+from xasnn_stream.profile import load_profile
+from xasnn_stream.shipped import model_folder
+from xasnn_stream.sources.codec import decode_line
+from xasnn_stream.spectrum import FloatArray, Spectrum
+from xasnn_stream.telemetry.counters import Counters
+
+E0 = 11564.0
+PARTS_EV = (92, 150, 200, 250, 300, 350)
+
+Flaw = Callable[[FloatArray, FloatArray], FloatArray]
+"""From energy relative to the edge and μ to μ with the flaw."""
+
+
+def jump(at: float, height: float) -> Flaw:
+    return lambda x, mu: mu + height * (x > at)
+
+
+def glitch(at: float, height: float) -> Flaw:
+    return lambda x, mu: mu + height * (np.arange(len(x)) == abs(x - at).argmin())
+
+
+def oxide(share: float) -> Flaw:
+    return lambda x, mu: (
+        mu + share * 0.25 * np.exp(-4 * np.log(2) * ((x - 3.5) / 6) ** 2)
+    )
+
+
+def absorbed(share: float) -> Flaw:
+    def flaw(x: FloatArray, mu: FloatArray) -> FloatArray:
+        rise = mu - mu[:10].mean()
+        return mu - rise + rise * (1 + share) / (1 + share * rise)
+
+    return flaw
+
+
+def harmonics(share: float) -> Flaw:
+    return lambda x, mu: -np.log(np.exp(-mu) + share * np.exp(-mu).max())
+
+
+FLAWS: dict[str, Flaw] = {
+    "none": lambda x, mu: mu,
+    **{f"oxide {share:g}": oxide(share) for share in (0.1, 0.3, 1.0)},
+    **{f"jump of {h:g} at 30 eV": jump(30, h) for h in (0.01, 0.05, 0.3)},
+    **{f"glitch of {h:g} at 60 eV": glitch(60, h) for h in (0.02, 0.1, 0.5)},
+    "self-absorption 0.2": absorbed(0.2),
+    "harmonics 0.05": harmonics(0.05),
+}
+
+
+def sweeps(path: Path) -> tuple[list[Spectrum], list[float]]:
+    """Return the unoxidized sweeps of recorded documents and their true cn1."""
+    assembler = Assembler([load_profile("sim-step").assembly], Counters())
+    spectra: list[Spectrum] = []
+    truths: dict[str, dict[str, float]] = {}
+    for line in path.read_bytes().splitlines():
+        name, doc = decode_line(line)
+        if name == "start" and "simulation" in doc:
+            truths[doc["uid"]] = doc["simulation"]["truth"]
+        spectra += assembler.receive(name, doc, "file")
+    metal = [s for s in spectra if truths.get(s.run.uid, {}).get("oxidized") == 0]
+    return metal, [truths[s.run.uid]["cn1"] for s in metal]
+
+
+def flawed(spectrum: Spectrum, flaw: Flaw) -> Spectrum:
+    """Return the sweep as counted if its sample had this absorption."""
+    dark = {role: spectrum.offsets.get(role, 0.0) for role in spectrum.channels}
+    i0, it = (spectrum.channels[role] - dark[role] for role in ("i0", "it"))
+    mu = flaw(spectrum.energy_ev - E0, np.log(i0 / it))
+    counts = i0 * np.exp(-mu) + dark["it"]
+    return replace(spectrum, channels={**spectrum.channels, "it": counts})
+
+
+def up_to(spectrum: Spectrum, last_ev: float) -> Spectrum:
+    """Return the sweep as a final one that ends at `last_ev` above the edge."""
+    keep = spectrum.energy_ev <= E0 + last_ev
+    channels = {role: values[keep] for role, values in spectrum.channels.items()}
+    return replace(spectrum, energy_ev=spectrum.energy_ev[keep], channels=channels)
+
+
+def row(
+    name: str, found: Sequence[Estimate], whole: Sequence[Estimate], truth: list[float]
+) -> dict[str, object]:
+    moved = [
+        e.descriptors["cn1"].value - w.descriptors["cn1"].value
+        for e, w in zip(found, whole, strict=True)
+        if e.descriptors
+    ]
+    wrong = sum(
+        not d.interval[0] <= t <= d.interval[1]
+        for e, t in zip(found, truth, strict=True)
+        if e.verdict == "ok" and (d := e.descriptors["cn1"]).interval
+    )
+    return {
+        "flaw": name,
+        "verdicts": Counter(e.verdict for e in found),
+        "ok_but_wrong": wrong,
+        "median_cn1_change": round(float(np.median(moved)), 2) if moved else None,
+        "median_cn1_error": round(float(np.median(np.abs(moved))), 2)
+        if moved
+        else None,
+        "reasons": Counter(r.code for e in found for r in e.reasons),
+    }
+
+
+def main(documents: str, foil: str) -> None:
+    profile = load_profile("sim-step")
+    engine = Engine.load(model_folder(profile.model), profile.engine, read_foil(foil))
+    spectra, truth = sweeps(Path(documents))
+    whole = engine.estimate(spectra)
+    for name, flaw in FLAWS.items():
+        found = engine.estimate([flawed(s, flaw) for s in spectra])
+        print(json.dumps(row(name, found, whole, truth)))
+    for last_ev in PARTS_EV:
+        found = engine.estimate([up_to(s, last_ev) for s in spectra])
+        print(json.dumps(row(f"ends at {last_ev:+d} eV", found, whole, truth)))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
