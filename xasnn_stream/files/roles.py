@@ -119,7 +119,7 @@ def numbered_pairs(names: Sequence[str]) -> list[tuple[str, str, str]]:
         (number, before.get(number, common), name)
         for number, name in sorted(behind.items())
         if before.get(number, common) is not None
-    ]  # type: ignore[return-value]
+    ]  # type: ignore[return-value] - those without i0 are left out
 
 
 def _numbered(names: Sequence[str], pattern: str) -> dict[str, str]:

@@ -95,7 +95,7 @@ class ResultLog:
     def read(self, after: int, limit: int) -> list[Delivery]:
         """Return up to `limit` rows with `seq` > `after`, oldest first."""
         rows = self._reader().execute(
-            f"SELECT {DELIVERY} FROM results"  # noqa: S608
+            f"SELECT {DELIVERY} FROM results"  # noqa: S608 - a constant
             " WHERE seq > ? ORDER BY seq LIMIT ?",
             (after, limit),
         )
@@ -104,7 +104,7 @@ class ResultLog:
     def latest(self, limit: int) -> list[Delivery]:
         """Return the newest `limit` rows, newest first."""
         rows = self._reader().execute(
-            f"SELECT {DELIVERY} FROM results ORDER BY seq DESC LIMIT ?",  # noqa: S608
+            f"SELECT {DELIVERY} FROM results ORDER BY seq DESC LIMIT ?",  # noqa: S608 - too
             (limit,),
         )
         return [delivery_of(row) for row in rows]

@@ -49,7 +49,7 @@ SELECT published, latency_s, complete, estimate, NOT complete AND EXISTS (
     WHERE whole.run_uid = results.run_uid AND whole.complete
       AND json_extract(whole.estimate, {_SAME}) = json_extract(results.estimate, {_SAME})
 ) FROM results WHERE published >= ? ORDER BY seq
-"""  # noqa: S608
+"""  # noqa: S608 - a constant
 """What came of every sweep; last, whether a complete row of the same replaces it."""
 PENDING = """
 SELECT sink, (SELECT count(*) FROM results WHERE results.seq > cursors.seq)

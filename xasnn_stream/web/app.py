@@ -114,7 +114,7 @@ class _Static(StaticFiles):
     """Files a browser asks for again, so that a new version is never mixed with one."""
 
     def file_response(self, *args: object, **kwargs: object) -> Response:
-        response = super().file_response(*args, **kwargs)  # type: ignore
+        response = super().file_response(*args, **kwargs)  # type: ignore - theirs
         response.headers["cache-control"] = "no-cache"
         return response
 

@@ -57,7 +57,7 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await super().shutdown(sockets)
         for connection in list(self.server_state.connections):
-            connection.transport.abort()  # type: ignore
+            connection.transport.abort()  # type: ignore - untyped
         await asyncio.sleep(ABORT_S)
 
 
