@@ -18,3 +18,55 @@ class Normalization:
     norm2: float | None = None
     nnorm: int | None = None
     nvict: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """Background spline below `rbkg` (angstrom), as in larch's `autobk`.
+
+    `kmin`, `kmax`, `dk` (1/angstrom) and `win` are of the transform whose components
+    below `rbkg` the spline removes; `nclamp` points at either end of χ(k) are held to
+    zero with the weights `clamp_lo` and `clamp_hi`. None means larch's automatic choice.
+    """
+
+    rbkg: float = 1.0
+    nknots: int | None = None
+    kmin: float = 0.0
+    kmax: float | None = None
+    kweight: int = 1
+    dk: float = 0.1
+    win: str = "hanning"
+    nfft: int = 2048
+    kstep: float = 0.05
+    nclamp: int = 3
+    clamp_lo: float = 0.0
+    clamp_hi: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Transform:
+    """Forward transform χ(k) → χ(R), as in larch's `xftf`; 1/angstrom and angstrom."""
+
+    kmin: float = 0.0
+    kmax: float = 20.0
+    kweight: int = 2
+    dk: float = 1.0
+    dk2: float | None = None
+    window: str = "kaiser"
+    rmax_out: float = 10.0
+    nfft: int = 2048
+    kstep: float = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class BackTransform:
+    """Back transform χ(R) → χ(q), as in larch's `xftr`; angstrom and 1/angstrom."""
+
+    rmin: float = 0.0
+    rmax: float = 20.0
+    dr: float = 1.0
+    dr2: float | None = None
+    rw: int = 0
+    window: str = "kaiser"
+    qmax_out: float = 30.0
+    nfft: int = 2048
