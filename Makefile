@@ -57,8 +57,10 @@ services:
 	$(PIP) --editable '.[files,sim,train]'
 	touch $@
 
+# larch, the referee, without the hundred packages its other parts need.
 .venv/.test: .venv/.sim
 	$(PIP) --editable '.[test]'
+	$(PIP) --no-deps xraylarch
 	touch $@
 
 clean:

@@ -1,0 +1,1 @@
+"""How well denoisers do on spectra whose truth is known."""
