@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from xasnn_stream.cli.scan_options import add_scan_options
 from xasnn_stream.wording import heading, with_interval
 
 if TYPE_CHECKING:
     from xasnn_stream.analysis.analyze import Result
 
 _FILE_WIDTH, _SCAN_WIDTH, _CELL_WIDTH = 28, 16, 17
-_ROLES = ("energy", "i0", "it", "if", "ir", "mu", "mu_ref")
 
 
 def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -24,7 +24,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         description="Estimates from measured files: XDI, column text, CSV, SPEC, Athena "
         ".prj, HDF5/NeXus, numpy; gzipped or not. Exit code 2 if any scan has none.",
     )
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    add_scan_options(parser)
     parser.add_argument(
         "--foil",
         metavar="FILE",
@@ -34,20 +34,6 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )
     parser.add_argument(
         "--model", metavar="NAME", help="a shipped model or a folder (default: by edge)"
-    )
-    parser.add_argument("--element", metavar="E", help="if the file does not say: Pt")
-    parser.add_argument("--edge", metavar="X", help="if the file does not say: L3")
-    parser.add_argument(
-        "--mode",
-        choices=("transmission", "fluorescence"),
-        help="if the file has both signals (default: where the edge is clearer)",
-    )
-    parser.add_argument(
-        "--columns",
-        type=_columns,
-        metavar="ROLE=COLUMN,…",
-        help="which column is which, by name or number, summed with +: "
-        "energy=1,i0=2,it=3 or energy=1,i0=2,if=5+6+7+8; roles: " + ", ".join(_ROLES),
     )
     parser.add_argument(
         "--json", action="store_true", help="one estimate per line (xasnn.estimate/1)"
@@ -136,18 +122,3 @@ def _row(file: str, scan: str, verdict: str, cells: Iterable[str]) -> str:
 def _cut(text: str, width: int) -> str:
     short = text if len(text) <= width else text[: width - 1] + "…"
     return f"{short:<{width}}"
-
-
-def _columns(text: str) -> dict[str, str]:
-    pairs = [part.partition("=") for part in text.split(",")]
-    chosen = {role.strip().lower(): column.strip() for role, _, column in pairs}
-    wrong = [
-        role for role, column in chosen.items() if role not in _ROLES or not column
-    ]
-    if wrong:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not ROLE=COLUMN,… with roles {', '.join(_ROLES)}"
-        )
-    if "mu_ref" in chosen:
-        chosen["mu_reference"] = chosen.pop("mu_ref")
-    return chosen
