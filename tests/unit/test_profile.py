@@ -6,7 +6,7 @@ import yaml
 
 from xasnn_stream.assembly.settings import Rule, Signal
 from xasnn_stream.cli import check
-from xasnn_stream.engine.settings import EngineSettings, Grid, QualityLimits
+from xasnn_stream.engine.settings import Cleaning, EngineSettings, Grid, QualityLimits
 from xasnn_stream.errors import ProfileError
 from xasnn_stream.physics.settings import Normalization
 from xasnn_stream.profile import (
@@ -14,12 +14,13 @@ from xasnn_stream.profile import (
     load_profile,
     parse_overrides,
 )
-from xasnn_stream.profile.model import (
+from xasnn_stream.profile.physics import (
+    CleaningModel,
     GridModel,
     NormalizationModel,
-    ProfileModel,
     QualityModel,
 )
+from xasnn_stream.profile.section import Section
 from xasnn_stream.shipped import shipped_folder
 
 SMALL = {
@@ -75,6 +76,7 @@ def test_what_is_not_given_has_the_defaults_of_the_engine(written):
 @pytest.mark.parametrize(
     ("model", "settings"),
     [
+        (CleaningModel(), Cleaning()),
         (NormalizationModel(), Normalization()),
         (QualityModel(), QualityLimits()),
         (GridModel(), Grid()),
@@ -90,7 +92,7 @@ def test_every_key_is_described():
             if not field.description:
                 yield f"{model.__name__}.{name}"
 
-    models = [ProfileModel, *ProfileModel.__base__.__subclasses__()]
+    models = Section.__subclasses__()
     assert [name for model in models for name in undescribed(model)] == []
 
 
@@ -143,6 +145,13 @@ def test_all_mistakes_are_listed_at_once(written):
         ("grid.step", 0, "grid.step: input should be greater than 0, not 0"),
         ("grid.stop", -50, "grid.stop: -50.0 must be above start"),
         ("model", "../secret", "model: string should match pattern"),
+        ("others", ["Au", "Xx"], "others.1: 'Xx' is no element"),
+        (
+            "cleaning.jumps",
+            "mend",
+            "cleaning.jumps: input should be 'flag' or 'repair'",
+        ),
+        ("cleaning.deglitch", "no", "cleaning.deglitch: input should be a valid"),
         ("quality.max_noise", True, "quality.max_noise: input should be a valid"),
     ],
 )

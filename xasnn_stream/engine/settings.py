@@ -19,6 +19,20 @@ class QualityLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class Cleaning:
+    """What is done to readings before they are normalized.
+
+    Points that leave the curve are left out (`deglitch`), what is behind a jump of the
+    beam is moved (`jumps`), and energies are corrected by the reference channel
+    (`align`); else each is only reported.
+    """
+
+    deglitch: bool = True
+    jumps: Literal["flag", "repair"] = "flag"
+    align: Literal["report", "apply"] = "report"
+
+
+@dataclass(frozen=True, slots=True)
 class Grid:
     """The energies results are stored on, eV relative to the tabulated edge."""
 
@@ -33,12 +47,15 @@ class EngineSettings:
 
     `reference_first` says which foil is subtracted when a sweep has its own reference
     channel and the deployment names a foil as well: the other one still aligns energies.
+    `others` are other elements in the sample: nothing is fitted beyond their edges.
     """
 
     profile: str
     profile_sha256: str
     mode: Literal["transmission", "fluorescence"] = "transmission"
     reference_first: Literal["channel", "deployment"] = "channel"
+    others: tuple[str, ...] = ()
+    cleaning: Cleaning = field(default_factory=Cleaning)
     normalization: Normalization = field(default_factory=Normalization)
     quality: QualityLimits = field(default_factory=QualityLimits)
     grid: Grid = field(default_factory=Grid)
