@@ -1,6 +1,6 @@
 """Parameters of the physics, in larch's names; plain data without torch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +70,12 @@ class BackTransform:
     window: str = "kaiser"
     qmax_out: float = 30.0
     nfft: int = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Reduction:
+    """From μ(E) to χ(R): normalization, background, forward transform."""
+
+    normalization: Normalization = field(default_factory=Normalization)
+    background: Background = field(default_factory=Background)
+    transform: Transform = field(default_factory=Transform)
