@@ -94,7 +94,7 @@ def test_numbers_within_the_header_are_not_the_table(scans, made):
         (bytes(range(256)) * 20, "is binary"),
         (b"\x89PNG\r\n\x1a\n" + bytes(range(256)), "is binary"),
         (b"\x1f\x8b" + b"x" * 50, "truncated or damaged gzip"),
-        (gzip.compress(b"1 2\n" * 5000)[:-20], "truncated or damaged gzip"),
+        (gzip.compress(b"1 2\n" * 5000, mtime=0)[:-20], "truncated or damaged gzip"),
         (b"PK\x03\x04" + b"x" * 50, "zip archive or a spreadsheet"),
         (b"Dear user,\nno data here.\n" * 30, "no table of numbers"),
         (b"energy,mu\n11564,1.0\n", "no table of numbers"),
