@@ -9,17 +9,22 @@ and flattening removes the polynomial's curvature above e0.
 # torch's stubs leave these functions untyped:
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from xasnn_stream.physics.edge import find_e0
-from xasnn_stream.physics.ragged import gather, index_at_or_below, index_nearest
+from xasnn_stream.physics.grid import Grid, grid_of
+from xasnn_stream.physics.lines import GridLines, basis, fit_lines, grid_lines
+from xasnn_stream.physics.ragged import gather
 from xasnn_stream.physics.settings import Normalization
 
-_MAX_DEGREE = 3
 _TINY_STEP = 1e-12
+_MANY = 32
+"""Different edges and limits in a batch beyond which a matrix for each is not worth it."""
+_OF_MU = ("edge_step", "norm", "flat", "pre_edge", "post_edge", "edge_step_per_mu")
+"""Results that have the type of μ."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,7 +52,7 @@ class Normalized:
 def normalize(
     energy: Tensor,
     mu: Tensor,
-    valid: Tensor,
+    valid: Tensor | None,
     settings: Normalization,
     e0: Tensor | None = None,
     limits: tuple[Tensor, Tensor] | None = None,
@@ -58,6 +63,7 @@ def normalize(
     ----------
     energy, mu, valid
         `batch x points`; energies in eV, strictly ascending; `valid` a prefix of a row.
+        Or one grid for all spectra, `(points,)`, and `valid` None.
     settings
         Ranges relative to e0 and degrees; None means larch's automatic choice.
     e0
@@ -69,125 +75,109 @@ def normalize(
     if e0 is None:
         fixed = settings.e0
         found = find_e0(energy, mu, valid) if fixed is None else fixed
-        e0 = torch.as_tensor(found, dtype=mu.dtype, device=mu.device)
+        e0 = torch.as_tensor(found, dtype=energy.dtype, device=mu.device)
         e0 = e0.expand(mu.shape[0])
-    if limits is None:
-        end = energy.masked_fill(~valid, -torch.inf).amax(-1)
-        limits = (energy[:, 0] - e0, end - e0)
-    at_e0 = index_nearest(energy, valid, e0)
-    pre1, pre2 = _pre_edge_range(energy, e0, at_e0, settings, limits[0])
-    norm1, norm2, degree = _post_edge_range(e0, settings, limits[1])
+    if energy.dim() == 1:
+        return _on_grid(grid_of(energy), mu, settings, e0, limits)
+    if valid is None:
+        valid = torch.ones_like(mu, dtype=torch.bool)
+    if mu.dtype == energy.dtype:
+        return _on_rows(energy, mu, valid, settings, e0, limits)
+    result = _on_rows(energy, mu.to(energy.dtype), valid, settings, e0, limits)
+    curves = {name: getattr(result, name).to(mu.dtype) for name in _OF_MU}
+    return replace(result, **curves)
 
-    flatness = _line_degree(energy, valid, e0, pre1, pre2)
-    line = _Fit(energy, valid, e0 + pre1, e0 + pre2, flatness)
-    power = (energy / e0.unsqueeze(-1)) ** settings.nvict
-    pre_edge = line(mu * power) / power
-    curve = _Fit(energy, valid, e0 + norm1, e0 + norm2, degree)
-    above = curve(mu - pre_edge)
 
-    edge_step = gather(above, at_e0)
-    scale = edge_step.unsqueeze(-1)
-    scale = torch.where(scale.abs() < _TINY_STEP, _TINY_STEP, scale)
+def _on_rows(
+    energy: Tensor,
+    mu: Tensor,
+    valid: Tensor,
+    settings: Normalization,
+    e0: Tensor,
+    limits: tuple[Tensor, Tensor] | None,
+) -> Normalized:
+    lines = fit_lines(energy, valid, settings, e0, limits)
+    pre_edge = lines.line(mu * lines.power) / lines.power
+    above = lines.curve(mu - pre_edge)
+    edge_step = gather(above, lines.at_e0)
+    scale = _nonzero(edge_step).unsqueeze(-1)
     norm = (mu - pre_edge) / scale
-    behind = torch.arange(energy.shape[-1], device=energy.device) >= at_e0.unsqueeze(-1)
+    index = torch.arange(energy.shape[-1], device=energy.device)
+    behind = index >= lines.at_e0.unsqueeze(-1)
     flat = torch.where(behind, norm - above / scale + 1.0, norm)
-    at_step = curve.row(at_e0)
-    per_mu = at_step - line.weigh(at_step / power) * power
     return Normalized(
         e0, edge_step, norm, flat, pre_edge, pre_edge + above,
-        pre1, pre2, norm1, norm2, degree, per_mu,
+        *lines.ranges, lines.per_mu(),
     )  # fmt: skip
 
 
-def _pre_edge_range(
-    energy: Tensor, e0: Tensor, at_e0: Tensor, settings: Normalization, start: Tensor
-) -> tuple[Tensor, Tensor]:
-    second = energy[:, 1] - e0
-    automatic = torch.where(
-        at_e0 > 20, 5.0 * (second / 5.0).round(), 2.0 * (second / 2.0).round()
+def _nonzero(edge_step: Tensor) -> Tensor:
+    return torch.where(edge_step.abs() < _TINY_STEP, _TINY_STEP, edge_step)
+
+
+def _on_grid(
+    grid: Grid,
+    mu: Tensor,
+    settings: Normalization,
+    e0: Tensor,
+    limits: tuple[Tensor, Tensor] | None,
+) -> Normalized:
+    """Normalize where all spectra have one grid: coefficients are a matrix times μ."""
+    places = _places(e0, limits)
+    different = {place: number for number, place in enumerate(dict.fromkeys(places))}
+    if len(different) > _MANY:
+        energy, valid = grid.rows(len(mu))
+        return normalize(energy, mu, valid, settings, e0, limits)
+    plans = [grid_lines(grid, settings, *place, mu.dtype) for place in different]
+    which = torch.tensor([different[place] for place in places], device=mu.device)
+    coefficients = mu.new_empty(len(mu), 6)
+    for number, plan in enumerate(plans):
+        rows = which == number if len(plans) > 1 else slice(None)
+        coefficients[rows] = mu[rows] @ plan.weights
+    rows = basis(grid, settings.nvict, mu.dtype)
+    return _curves(rows, mu, e0, coefficients, plans, which)
+
+
+def _places(
+    e0: Tensor, limits: tuple[Tensor, Tensor] | None
+) -> list[tuple[float, tuple[float, float] | None]]:
+    """Return e0 and limits of every row, to be compared."""
+    edges: list[float] = e0.tolist()
+    if limits is None:
+        return [(edge, None) for edge in edges]
+    low: list[float] = limits[0].expand_as(e0).tolist()
+    high: list[float] = limits[1].expand_as(e0).tolist()
+    return list(zip(edges, zip(low, high, strict=True), strict=True))
+
+
+def _curves(
+    rows: Tensor,
+    mu: Tensor,
+    e0: Tensor,
+    coefficients: Tensor,
+    plans: list[GridLines],
+    which: Tensor,
+) -> Normalized:
+    """Return what the coefficients (`batch x 6`) of the rows (`6 x points`) say."""
+    first, last = min(p.at_e0 for p in plans), max(p.at_e0 for p in plans)
+    at_e0 = torch.tensor([plan.at_e0 for plan in plans], device=mu.device)[which]
+    above = coefficients[:, 2:]
+    edge_step = (above * rows[2:, at_e0].T).sum(-1)
+    scale = _nonzero(edge_step).unsqueeze(-1)
+    pre_edge = coefficients[:, :2] @ rows[:2]
+    norm = (mu - pre_edge).div_(scale)
+    excess = above / scale
+    excess[:, 0] -= 1.0
+    flat = torch.empty_like(norm)
+    flat[:, :first] = norm[:, :first]
+    torch.addmm(
+        norm[:, first:], excess, rows[2:, first:], alpha=-1, out=flat[:, first:]
     )
-    pre1 = automatic if settings.pre1 is None else torch.full_like(e0, settings.pre1)
-    pre1 = torch.maximum(pre1, start)
-    pre2 = 0.5 * pre1 if settings.pre2 is None else torch.full_like(e0, settings.pre2)
-    return torch.minimum(pre1, pre2), torch.maximum(pre1, pre2)
-
-
-def _post_edge_range(
-    e0: Tensor, settings: Normalization, end: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    norm2 = 5.0 * (end / 5.0).round()
-    if settings.norm2 is not None:
-        norm2 = torch.full_like(e0, settings.norm2)
-        norm2 = torch.where(norm2 < 0, end - norm2, norm2)
-    norm2 = torch.minimum(norm2, end)
-    norm1 = (5.0 * (norm2 / 15.0).round()).clamp(max=25.0)
-    if settings.norm1 is not None:
-        norm1 = torch.full_like(e0, settings.norm1)
-    norm1, norm2 = torch.minimum(norm1, norm2), torch.maximum(norm1, norm2)
-    norm1 = torch.minimum(norm1, norm2 - 2)
-    span = norm2 - norm1
-    degree = torch.where(span < 30, 0, torch.where(span < 300, 1, 2))
-    if settings.nnorm is not None:
-        degree = torch.full_like(degree, min(settings.nnorm, _MAX_DEGREE))
-    return norm1, norm2, degree
-
-
-def _line_degree(
-    energy: Tensor, valid: Tensor, e0: Tensor, pre1: Tensor, pre2: Tensor
-) -> Tensor:
-    """Return the degree: one, or zero where the range holds fewer than three points."""
-    relative = energy - e0.unsqueeze(-1)
-    points = index_at_or_below(relative, valid, pre2) - index_at_or_below(
-        relative, valid, pre1
-    )
-    return torch.where(points < 3, 0, 1)
-
-
-class _Fit:
-    """A least-squares polynomial through the points of a range, as a linear operator.
-
-    The range runs from the last point at or below `low` up to, but not including, the
-    point nearest to `high`, as larch counts; it holds at least two points.
-    """
-
-    def __init__(
-        self, energy: Tensor, valid: Tensor, low: Tensor, high: Tensor, degree: Tensor
-    ) -> None:
-        first = index_at_or_below(energy, valid, low)
-        stop = index_nearest(energy, valid, high)
-        count = valid.sum(-1)
-        first = torch.minimum(first, (count - 3).clamp(min=0))
-        short = stop - first < 2
-        first = torch.where(short, (first - 2).clamp(min=0), first)
-        stop = torch.maximum(stop, first + 2).minimum(count)
-        degree = torch.where(short, 0, degree)
-        degree = torch.where(stop - first < 5, degree.clamp(max=1), degree)
-        position = torch.arange(energy.shape[-1], device=energy.device)
-        used = (position >= first.unsqueeze(-1)) & (position < stop.unsqueeze(-1))
-        centre = 0.5 * (gather(energy, first) + gather(energy, stop - 1))
-        half = 0.5 * (gather(energy, stop - 1) - gather(energy, first))
-        t = (energy - centre.unsqueeze(-1)) / half.clamp(min=1e-9).unsqueeze(-1)
-        powers = torch.arange(_MAX_DEGREE + 1, device=energy.device)
-        active = powers <= degree.unsqueeze(-1)
-        basis = t.unsqueeze(-1) ** powers * active.unsqueeze(-2)
-        design = basis * used.unsqueeze(-1)
-        normal = design.transpose(-1, -2) @ design
-        normal = normal + torch.diag_embed((~active).to(energy.dtype))
-        self._basis = basis
-        self._solve = torch.linalg.solve(normal, design.transpose(-1, -2))
-
-    def __call__(self, values: Tensor) -> Tensor:
-        """Return the fitted polynomial at every point, `batch x points`."""
-        coefficients = self._solve @ values.unsqueeze(-1)
-        return (self._basis @ coefficients).squeeze(-1)
-
-    def row(self, index: Tensor) -> Tensor:
-        """Return the weights of all points in the fitted value at `index`."""
-        at = self._basis.gather(
-            1, index.reshape(-1, 1, 1).expand(-1, 1, self._basis.shape[-1])
-        )
-        return (at @ self._solve).squeeze(1)
-
-    def weigh(self, weights: Tensor) -> Tensor:
-        """Return the weights of all points in a weighted sum over the fitted curve."""
-        return ((weights.unsqueeze(1) @ self._basis) @ self._solve).squeeze(1)
+    before = torch.arange(first, last, device=mu.device) < at_e0.unsqueeze(-1)
+    flat[:, first:last] = torch.where(before, norm[:, first:last], flat[:, first:last])
+    pre1, pre2, norm1, norm2, nnorm = torch.stack([p.ranges for p in plans])[which].T
+    return Normalized(
+        e0, edge_step, norm, flat, pre_edge, coefficients @ rows,
+        pre1, pre2, norm1, norm2, nnorm.long(),
+        torch.stack([plan.per_mu for plan in plans])[which],
+    )  # fmt: skip

@@ -28,6 +28,14 @@ def stack(
     return torch.from_numpy(values).to(device), valid.to(device)
 
 
+def widen(rows: Tensor, width: int) -> Tensor:
+    """Continue rows to `batch x width`: values by their last, validity by False."""
+    more = width - rows.shape[-1]
+    if rows.dtype == torch.bool:
+        return torch.nn.functional.pad(rows, (0, more))
+    return torch.cat((rows, rows[..., -1:].expand(*rows.shape[:-1], more)), -1)
+
+
 def index_at_or_below(energy: Tensor, valid: Tensor, value: Tensor) -> Tensor:
     """Return the last valid index with energy <= value, 0 if there is none, `batch`."""
     below = (energy <= value.unsqueeze(-1)) & valid
@@ -74,7 +82,7 @@ def integrate(at: Tensor, x: Tensor, y: Tensor, valid: Tensor) -> Tensor:
 
 def _segment(at: Tensor, x: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
     """Return the index left of each wanted value, and whether data lie on both sides."""
-    last = valid.sum(-1, keepdim=True) - 1
+    last = (valid.sum(-1, keepdim=True) - 1).clamp(min=0)
     ascending = x.masked_fill(~valid, torch.inf).contiguous()
     right = torch.searchsorted(ascending, at.contiguous(), right=True)
     left = torch.minimum(right.clamp(min=1), last.clamp(min=1)) - 1

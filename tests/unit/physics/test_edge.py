@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from xasnn_stream.physics.edge import derivative, find_e0
+from xasnn_stream.physics.edge import find_e0, half_step
 from xasnn_stream.physics.ragged import stack
+from xasnn_stream.physics.slope import derivative
 
 
 def found(*pairs, window=None):
@@ -52,6 +53,44 @@ def test_e0_keeps_to_its_window(edge):
 def test_no_admissible_point_gives_nan(edge):
     spectrum = edge()
     assert found((spectrum.energy, spectrum.mu), window=(1.0, 2.0)).isnan().all()
+
+
+def test_a_scan_of_too_few_points_has_no_edge_and_does_not_disturb_others(edge):
+    spectrum = edge(width=2.0)
+    whole = (spectrum.energy, spectrum.mu)
+    for points in (1, 2, 6):
+        short = (spectrum.energy[:points], spectrum.mu[:points])
+        together = found(whole, short)
+        assert together[0].item() == spectrum.e0
+        assert together[1].isnan()
+        assert found(short).isnan().all()
+
+
+@pytest.mark.parametrize("width", [1.0, 4.0])
+def test_the_half_step_is_where_half_of_the_step_is_reached(edge, width):
+    first = edge(width=width, bend=0.0)
+    second = edge(e0=first.e0 + 10.25, width=width, bend=0.0)
+    energy, valid = stack([first.energy, second.energy[:-150]])
+    flat, _ = stack(
+        [
+            0.5 + np.arctan((spectrum.energy - spectrum.e0) / width) / np.pi
+            for spectrum in (first, second)
+        ]
+    )
+    e0 = torch.tensor([first.e0, second.e0]).double()
+    at = half_step(energy, flat[:, : energy.shape[1]], valid, e0 + 2)
+    torch.testing.assert_close(at, e0, rtol=0, atol=0.01)
+    alone = half_step(energy[0], flat[:1], None, e0[:1])
+    assert alone.item() == at[0].item()
+
+
+def test_the_half_step_nearest_the_edge_counts_and_none_gives_nan():
+    energy = torch.arange(10.0).double().expand(2, -1)
+    flat = torch.tensor([[0, 0, 1, 0, 0, 0, 1, 1, 1, 1], [1] * 9 + [0]]).double()
+    valid = torch.ones_like(flat, dtype=torch.bool)
+    at = half_step(energy, flat, valid, torch.tensor([6.0, 6.0]).double())
+    assert at[0].item() == 5.5
+    assert at[1].isnan()
 
 
 def test_neighbours_in_a_batch_do_not_move_e0(edge):
