@@ -8,30 +8,27 @@ import pytest
 from xasnn_stream.errors import FileError
 
 
-def _comma(text: str) -> str:
-    return text.replace(".", ",")
-
-
 @pytest.mark.parametrize(
-    ("separator", "change"),
+    ("separator", "decimal"),
     [
-        (" ", str),
-        ("\t", str),
-        (",", str),
-        (", ", str),
-        (";", str),
-        (";", _comma),
-        ("\t", _comma),
-        ("  ", _comma),
+        (" ", "."),
+        ("\t", "."),
+        (",", "."),
+        (", ", "."),
+        (";", "."),
+        (";", ","),
+        ("\t", ","),
+        ("  ", ","),
     ],
     ids=repr,
 )
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"], ids=["LF", "CRLF", "CR"])
 def test_separators_decimal_signs_and_line_ends_are_told_apart(
-    scans, made, separator, change, end
+    scans, made, separator, decimal, end
 ):
     head = separator.join(("Energy", "I0", "It")) + "\n"
-    body = change(made.rows(made.i0, made.it, separator=separator))
+    numbers = made.rows(made.i0, made.it, separator="|").replace(".", decimal)
+    body = numbers.replace("|", separator)
     (scan,) = scans((head + body).replace("\n", end))
     np.testing.assert_allclose(scan.energy_ev, made.energy)
     np.testing.assert_allclose(scan.channels["it"], made.it, rtol=1e-8)
