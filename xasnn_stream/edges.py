@@ -1,6 +1,6 @@
 """Energies of absorption edges, as xraydb tabulates them; a test compares."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 EDGES = ("K", "L1", "L2", "L3")
 """Edges known here."""
@@ -116,3 +116,33 @@ def edge_energy_ev(element: str, edge: str) -> float | None:
     11564.0
     """
     return EDGE_ENERGIES_EV.get(element, {}).get(edge)
+
+
+BELOW_EDGE_EV, ABOVE_EDGE_EV = 20.0, 30.0
+"""How far from its tabulated energy an edge is measured. Derivative maxima of oxides lie up
+to 20 eV above, the axes of beamlines up to 6 eV below."""
+
+
+def edge_window(edge_ev: float) -> tuple[float, float]:
+    """Return the lowest and highest energy (eV) at which e0 of an edge is looked for.
+
+    >>> edge_window(11564.0)
+    (11544.0, 11594.0)
+    """
+    return edge_ev - BELOW_EDGE_EV, edge_ev + ABOVE_EDGE_EV
+
+
+def next_edge_ev(element: str, edge: str, others: Sequence[str] = ()) -> float | None:
+    """Return the next edge above (eV) of this element or the `others` of the sample.
+
+    None if there is none, or no such edge as the one measured.
+
+    >>> next_edge_ev("Pt", "L3"), next_edge_ev("Pt", "L3", ["Au", "Zr"])
+    (13273.0, 11919.0)
+    """
+    start = edge_energy_ev(element, edge)
+    if start is None:
+        return None
+    known = (EDGE_ENERGIES_EV.get(symbol, {}) for symbol in (element, *others))
+    above = (energy for edges in known for energy in edges.values() if energy > start)
+    return min(above, default=None)

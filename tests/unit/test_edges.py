@@ -1,7 +1,13 @@
 import pytest
 import xraydb
 
-from xasnn_stream.edges import EDGES, ELEMENTS, edge_energy_ev
+from xasnn_stream.edges import (
+    EDGES,
+    ELEMENTS,
+    edge_energy_ev,
+    edge_window,
+    next_edge_ev,
+)
 
 
 @pytest.mark.parametrize("element", ELEMENTS)
@@ -18,3 +24,29 @@ def test_the_table_is_xraydb_s(element):
 def test_what_is_not_tabulated_is_none():
     assert edge_energy_ev("Xx", "K") is None
     assert edge_energy_ev("Pt", "M5") is None
+
+
+@pytest.mark.parametrize(
+    ("element", "edge", "others", "energy_ev"),
+    [
+        ("Pt", "L3", (), 13273.0),
+        ("Pt", "L3", ("Au",), 11919.0),
+        ("Pt", "L3", ("Zr", "Si"), 13273.0),
+        ("Ni", "K", ("Cu", "Zn"), 8979.0),
+        ("Cu", "K", ("Ni",), None),
+        ("Cu", "K", ("Xx",), None),
+        ("Pt", "L1", ("Pt",), 78395.0),
+        ("Pt", "M5", ("Au",), None),
+    ],
+)
+def test_the_next_edge_is_the_lowest_above_of_any_element(
+    element, edge, others, energy_ev
+):
+    assert next_edge_ev(element, edge, others) == energy_ev
+
+
+def test_the_window_holds_what_oxides_and_beamlines_do_to_an_edge():
+    low, high = edge_window(7709.0)
+    # Co3O4's derivative is greatest 19.6 eV above Co's edge; axes are 5.5 eV off.
+    assert low < 7709 - 5.5
+    assert high > 7709 + 19.6
