@@ -17,7 +17,9 @@ class Fit:
     """A least-squares polynomial through the points of a range, as a linear operator.
 
     The range runs from the last point at or below `low` up to, but not including, the
-    point nearest to `high`, as larch counts; it holds at least two points.
+    point nearest to `high`, as larch counts; it holds at least two points. The fitted
+    curve is `basis` (`batch x points x 4`) times `weights` (`batch x 4 x points`) times
+    the values.
     """
 
     def __init__(
@@ -44,24 +46,24 @@ class Fit:
         normal = design.transpose(-1, -2) @ design
         normal = normal + torch.diag_embed((~active).to(energy.dtype))
         self._centre, self._half = centre, half
-        self._basis = basis
-        self._solve = torch.linalg.solve(normal, design.transpose(-1, -2))
+        self.basis: Tensor = basis
+        self.weights: Tensor = torch.linalg.solve(normal, design.transpose(-1, -2))
 
     def __call__(self, values: Tensor) -> Tensor:
         """Return the fitted polynomial at every point, `batch x points`."""
-        coefficients = self._solve @ values.unsqueeze(-1)
-        return (self._basis @ coefficients).squeeze(-1)
+        coefficients = self.weights @ values.unsqueeze(-1)
+        return (self.basis @ coefficients).squeeze(-1)
 
     def row(self, index: Tensor) -> Tensor:
         """Return the weights of all points in the fitted value at `index`."""
-        at = self._basis.gather(
-            1, index.reshape(-1, 1, 1).expand(-1, 1, self._basis.shape[-1])
+        at = self.basis.gather(
+            1, index.reshape(-1, 1, 1).expand(-1, 1, self.basis.shape[-1])
         )
-        return (at @ self._solve).squeeze(1)
+        return (at @ self.weights).squeeze(1)
 
     def weigh(self, weights: Tensor) -> Tensor:
         """Return the weights of all points in a weighted sum over the fitted curve."""
-        return ((weights.unsqueeze(1) @ self._basis) @ self._solve).squeeze(1)
+        return ((weights.unsqueeze(1) @ self.basis) @ self.weights).squeeze(1)
 
     def coefficients(self, centre: float, half: float) -> Tensor:
         """Return the weights of all points in the coefficients of ((E - centre) / half)ⁿ.
@@ -83,4 +85,4 @@ class Fit:
             )
             for n in wanted
         ]
-        return torch.stack(rows, 1) @ self._solve
+        return torch.stack(rows, 1) @ self.weights

@@ -3,14 +3,14 @@ import pytest
 import torch
 
 from xasnn_stream.physics.align import rebin
-from xasnn_stream.physics.noise import bin_noise, outliers, point_noise
+from xasnn_stream.physics.noise import bin_noise, local_noise, outliers, point_noise
 from xasnn_stream.physics.ragged import stack
 
 SIGMA = 2e-3
 DRAWS = 400
 
 
-def noisy(energy, smooth, draws=40, sigma=SIGMA):
+def noisy(energy, smooth, draws=40, sigma: float | np.ndarray = SIGMA):
     rng = np.random.default_rng(5)
     curve = smooth + sigma * rng.normal(size=(draws, len(energy)))
     axis = torch.from_numpy(energy).expand(draws, -1)
@@ -124,3 +124,55 @@ def test_a_step_within_the_noise_is_not_seen():
 def test_points_too_coarse_for_the_curve_are_no_outliers(spacing):
     energy = np.arange(0.0, 300.0, spacing)
     assert not len(found_at(rising(energy), energy, sigma=1e-4))
+
+
+def stepped(draws=400):
+    """White noise that grows fivefold where a scan's counting time drops."""
+    energy = np.r_[np.arange(-100.0, 50, 0.5), np.arange(50.0, 400, 0.5)]
+    level = np.where(energy < 150, SIGMA, 5 * SIGMA)
+    smooth = 0.5 + np.arctan(energy) / np.pi + 0.05 * np.sin(energy / 12)
+    axis, curve, valid = noisy(energy, smooth, draws=draws, sigma=level)
+    return axis, curve, valid, torch.from_numpy(level)
+
+
+def test_local_noise_follows_the_noise_along_a_scan():
+    axis, curve, valid, level = stepped()
+    found = local_noise(axis, curve, valid, torch.zeros(len(axis)))
+    away = (axis[0] - 150).abs() > 25
+    ratio = found.square().mean(0).sqrt() / level
+    # The clipped mean square of 31 correlated residuals is right to some per cent.
+    assert ((ratio[away] - 1).abs() < 0.06).all()
+    # The first and the last block have half as many.
+    assert ((found / level)[:, away].std(0) < 0.4).all()
+    assert (found / level)[:, 100:400].std(0).mean() < 0.25
+
+
+def test_local_noise_disregards_the_edge_and_glitches():
+    axis, curve, valid, level = stepped(draws=1)
+    e0 = torch.zeros(1, dtype=axis.dtype)
+    blind = local_noise(axis, curve - curve + smooth_edge(axis), valid)
+    seeing = local_noise(axis, curve - curve + smooth_edge(axis), valid, e0)
+    near = axis[0].abs() < 5
+    assert seeing[0, near].max() < 0.1 * blind[0, near].max()
+    spoiled = curve.clone()
+    spoiled[0, 300::100] += 1.0
+    found = local_noise(axis, spoiled, valid, e0)
+    away = (axis[0] - 150).abs() > 25
+    assert (found[0, away] < 3 * level[away]).all()
+
+
+def smooth_edge(axis):
+    return 0.5 + torch.atan(axis / 0.5) / np.pi
+
+
+def test_local_noise_does_not_see_padding_and_needs_seventeen_points():
+    axis, curve, _, _ = stepped(draws=3)
+    valid = torch.ones_like(curve, dtype=torch.bool)
+    valid[1, 500:] = False
+    valid[2, 16:] = False
+    curve[1, 500:], curve[2, 16:] = 1e9, 1e9
+    found = local_noise(axis, curve, valid)
+    alone = local_noise(axis[1:2, :500], curve[1:2, :500], valid[1:2, :500])
+    torch.testing.assert_close(found[1, :480], alone[0, :480], rtol=1e-9, atol=0.0)
+    assert found[2].isnan().all()
+    assert found[0].isfinite().all()
