@@ -31,8 +31,10 @@ _LEAST = 7
 """Points of which one is not among the three at either end, which are never the edge."""
 _SHORTEST = 20
 """Points below which a common grid is not worth its operators."""
-_WIDEST = 512
-"""Points above which a smoothing matrix is not worth its memory."""
+_WIDTH = 150
+"""Points around the steepest that are smoothed, at most, where a matrix does it."""
+_ENDS = 3
+"""Of these, how many at either end are never the edge."""
 _TINY_RANGE = 1e-10
 _FEW = 8
 """Different places of the edge in a batch, or spectra of one place, up to which a matrix
@@ -107,42 +109,75 @@ def _within(energy: Tensor, window: tuple[Tensor, Tensor]) -> Tensor:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Refining:
-    """The smoothed derivative at points `start` to `stop` as a matrix, acting on μ."""
+    """The smoothed derivative at points `start` to `stop` as a matrix, acting on μ there.
+
+    Its columns are continued to `_WIDTH` by a copy of one that may be the edge, so that
+    results of different windows can be searched together.
+    """
 
     start: int
     stop: int
-    ends: int
     matrix: Tensor
 
 
 def _find_on_grid(
     grid: Grid, mu: Tensor, window: tuple[Tensor, Tensor] | None
 ) -> Tensor:
-    """Find e0 on one grid: by matrices where the edge is clear, else as `_find` does."""
+    """Find e0 on one grid, by matrices where several spectra share one."""
+    energy, valid = grid.rows(len(mu))
     if len(grid) < _SHORTEST:
-        energy, valid = grid.rows(len(mu))
         return _find(energy, mu, valid, window)
-    allowed = None if window is None else _within(grid.energy, window)
-    firsts: list[int] = _firsts(grid, mu, allowed).tolist()
-    places = Counter(firsts)
-    if len(places) > _FEW:
-        places = {at: rows for at, rows in places.items() if rows > _FEW}
-    plans = {at: _refining(grid, at, mu.dtype) for at in places}
-    plans = {at: plan for at, plan in plans.items() if plan is not None}
-    if len(plans) == 1 and len(places) == len(set(firsts)):
-        return _refine(grid, next(iter(plans.values())), mu, allowed)
-    found = torch.empty(len(mu), dtype=grid.energy.dtype, device=mu.device)
-    rest = torch.ones(len(mu), dtype=torch.bool, device=mu.device)
-    for at, plan in plans.items():
-        rows = torch.tensor([here == at for here in firsts], device=mu.device)
-        inside = None if allowed is None else allowed[rows]
-        found[rows] = _refine(grid, plan, mu[rows], inside)
-        rest &= ~rows
-    if rest.any():
-        bounds = window and (window[0][rest], window[1][rest])
-        energy, valid = grid.rows(int(rest.sum()))
-        found[rest] = _find(energy, mu[rest], valid, bounds)
+    allowed = None if window is None else _within(energy, window)
+    firsts = _firsts(grid, mu, allowed)
+    order = firsts.argsort()
+    places: list[int] = firsts[order].tolist()
+    counts = Counter(places)
+    sorted_mu = mu if len(counts) == 1 else mu[order]
+    smoothed = mu.new_empty(len(mu), _WIDTH)
+    starts, stops, rest = list[int](), list[int](), list[int]()
+    for at, count in counts.items():
+        rows = slice(len(starts), len(starts) + count)
+        worth = count > _FEW or len(counts) <= _FEW
+        plan = _refining(grid, at, mu.dtype) if worth else None
+        if plan is None:
+            rest += range(rows.start, rows.stop)
+            plan = _Refining(0, 0, mu.new_zeros(0, _WIDTH))
+        cut = sorted_mu[rows, plan.start : plan.stop]
+        torch.mm(cut, plan.matrix, out=smoothed[rows])
+        starts += [plan.start] * count
+        stops += [plan.stop] * count
+    start = torch.tensor(starts, device=mu.device)
+    width = torch.tensor(stops, device=mu.device) - start
+    inside = None if allowed is None else _window(allowed[order], start, width)
+    found = torch.empty_like(energy[:, 0])
+    found[order] = grid.energy[start + _steepest_of(smoothed, width, inside)]
+    if inside is not None:
+        found[order] = torch.where(inside.any(-1), found[order], torch.nan)
+    if rest:
+        few = order[rest]
+        bounds = window and (window[0][few], window[1][few])
+        found[few] = _find(energy[few], mu[few], valid[few], bounds)
     return found
+
+
+def _window(allowed: Tensor, start: Tensor, width: Tensor) -> Tensor:
+    """Return what is allowed of the `width` points from `start`, `batch x _WIDTH`."""
+    column = torch.arange(_WIDTH, device=start.device)
+    index = (start.unsqueeze(-1) + column).clamp(max=allowed.shape[-1] - 1)
+    return allowed.gather(-1, index) & (column < width.unsqueeze(-1))
+
+
+def _steepest_of(smoothed: Tensor, width: Tensor, allowed: Tensor | None) -> Tensor:
+    """Return the index of the steepest of the first `width` points, `batch`."""
+    best, sure = _peak(smoothed, _ENDS, allowed)
+    best = torch.where(best < width, best, _ENDS)
+    doubtful = ~sure
+    if doubtful.any():
+        column = torch.arange(_WIDTH, device=width.device)
+        valid = column < width[doubtful].unsqueeze(-1)
+        inside = valid if allowed is None else allowed[doubtful]
+        best[doubtful] = steepest(smoothed[doubtful], valid, inside)
+    return best
 
 
 def _firsts(grid: Grid, mu: Tensor, allowed: Tensor | None) -> Tensor:
@@ -158,24 +193,6 @@ def _firsts(grid: Grid, mu: Tensor, allowed: Tensor | None) -> Tensor:
         inside = valid if allowed is None else allowed[doubtful]
         index[doubtful] = steepest(slope, valid, inside)
     return index
-
-
-def _refine(
-    grid: Grid, refining: _Refining, mu: Tensor, allowed: Tensor | None
-) -> Tensor:
-    """Return e0 of spectra whose raw derivative is greatest at the same point."""
-    cut = slice(refining.start, refining.stop)
-    smoothed = mu[:, cut] @ refining.matrix
-    inside = None if allowed is None else allowed[:, cut]
-    best, sure = _peak(smoothed, refining.ends, inside)
-    if not sure.all():
-        everywhere = torch.ones_like(smoothed, dtype=torch.bool)
-        inside = everywhere if inside is None else inside
-        best = torch.where(sure, best, steepest(smoothed, everywhere, inside))
-    found = grid.energy[cut][best]
-    if inside is not None:
-        found = torch.where(inside.any(-1), found, torch.nan)
-    return found
 
 
 def _peak(values: Tensor, ends: int, allowed: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -212,7 +229,7 @@ def _refining(grid: Grid, first: int, dtype: torch.dtype) -> _Refining | None:
     at = torch.tensor([first], device=energy.device)
     shifted, inside = around(at, valid)
     start, count = int(shifted[0, 0]), int(inside.sum())
-    if count > _WIDEST:
+    if count > _WIDTH:
         return None
     width = fine_step(energy, valid, at).expand(count)
     energy, valid = (
@@ -220,5 +237,6 @@ def _refining(grid: Grid, first: int, dtype: torch.dtype) -> _Refining | None:
     )
     units = torch.eye(count, dtype=energy.dtype, device=energy.device)
     matrix = smooth(energy, derivative(energy, units, valid), valid, width)
-    ends = int(margin(torch.tensor(count)))
-    return _Refining(start, start + count, ends, matrix.to(dtype))
+    beyond = matrix[:, _ENDS : _ENDS + 1].expand(-1, _WIDTH - count + _ENDS)
+    matrix = torch.cat((matrix[:, : count - _ENDS], beyond), -1)
+    return _Refining(start, start + count, matrix.to(dtype).contiguous())
