@@ -24,6 +24,7 @@ COMMANDS = (
     "report",
     "models",
     "analyze",
+    "normalize",
     "train",
     "evaluate",
     "check",

@@ -1,0 +1,144 @@
+"""Cleaning of a batch: which scans are usable, and what is done to their points."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from xasnn_stream.analysis.checks import check_edge, check_range, check_step
+from xasnn_stream.analysis.curves import Account, Curves, curves_of
+from xasnn_stream.analysis.flaws import without_glitches
+from xasnn_stream.edges import edge_window
+from xasnn_stream.physics.counts import upright
+from xasnn_stream.physics.edge import find_e0
+from xasnn_stream.physics.noise import local_noise, point_noise
+from xasnn_stream.physics.normalize import normalize
+from xasnn_stream.physics.settings import Normalization
+
+if TYPE_CHECKING:
+    from xasnn_stream.analysis.reduction import Request
+
+_ABOVE_EDGE_EV = 60.0
+"""From here on normalized μ is near 1, whatever the white line."""
+NOISE_FROM_EV = 8.0
+"""Noise is read above the rise, which bends faster than points resolve."""
+
+
+def usable_curves(accounts: Sequence[Account], request: "Request") -> Curves:
+    """Return the scans that can be normalized, cleaned; the others' accounts say why."""
+    curves = curves_of(accounts)
+    high, low = curves.mu_range
+    for account, *numbers in zip(
+        curves.accounts,
+        curves.count.tolist(),
+        curves.energy[:, 0].tolist(),
+        curves.end.tolist(),
+        (high - low).tolist(),
+        strict=True,
+    ):
+        check_range(account, *numbers)
+    curves = _upright(curves.usable(), request.settings.normalization)
+    curves = _mended(curves.usable(), request)
+    return _with_an_edge(curves.usable(), request.settings.normalization)
+
+
+def _mended(curves: Curves, request: "Request") -> Curves:
+    """Return the batch without glitches and jumps, where that was asked for."""
+    cleaning, settings = request.cleaning, request.settings.normalization
+    if cleaning.deglitch and curves.accounts:
+        e0 = _near_edge(curves, settings)
+        curves = without_glitches(curves, e0, cleaning.others)
+    if curves.accounts:
+        e0 = _near_edge(curves, settings)
+        noise = local_noise(curves.energy, curves.mu, curves.valid, e0)
+        curves = replace(curves, noise=noise)
+    if cleaning.denoise != "none" and curves.accounts:
+        curves = _denoised(curves, _near_edge(curves, settings), cleaning.denoise)
+    return curves
+
+
+def _denoised(curves: Curves, e0: Tensor, name: str) -> Curves:
+    from xasnn_stream.physics.denoise.table import DENOISERS
+
+    noise = point_noise(curves.energy, curves.mu, curves.valid, e0 + NOISE_FROM_EV)
+    found = DENOISERS[name](curves.energy, curves.mu, curves.valid, noise, e0)
+    for account in curves.accounts:
+        account.done["denoised"] = name
+    return replace(curves, mu=found.mu)
+
+
+def edges(curves: Curves, settings: Normalization) -> Tensor:
+    """Return e0 of every row (`batch`, eV): as given, else found near the table's."""
+    if settings.e0 is not None:
+        return torch.full_like(curves.mu[:, 0], settings.e0)
+    windows = [_window(account) for account in curves.accounts]
+    low, high = torch.tensor(windows, dtype=torch.float64).reshape(-1, 2).unbind(-1)
+    return find_e0(curves.energy, curves.mu, curves.valid, (low, high))
+
+
+def _near_edge(curves: Curves, settings: Normalization) -> Tensor:
+    """Return e0; where there is none, which is told later, the first energy."""
+    e0 = edges(curves, settings)
+    return torch.where(e0.isfinite(), e0, curves.energy[:, 0])
+
+
+def _window(account: Account) -> tuple[float, float]:
+    tabulated = account.tabulated_ev
+    return edge_window(tabulated) if tabulated == tabulated else (-torch.inf, torch.inf)
+
+
+def _upright(curves: Curves, settings: Normalization) -> Curves:
+    """Turn over what has its edge upside down."""
+    if not curves.accounts:
+        return curves
+    e0 = _near_edge(curves, settings)
+    step = normalize(curves.energy, curves.mu, curves.valid, settings, e0).edge_step
+    mu, turned = upright(curves.mu, step)
+    for account, is_turned in zip(curves.accounts, turned.tolist(), strict=True):
+        account.done["inverted"] = is_turned
+        if is_turned:
+            account.flag("inverted", "absorption falls at the edge: its sign is turned")
+    return replace(curves, mu=mu)
+
+
+def _with_an_edge(curves: Curves, settings: Normalization) -> Curves:
+    """Return the scans that have an edge with enough on both sides."""
+    if not curves.accounts:
+        return curves
+    e0 = edges(curves, settings)
+    for account, *numbers in zip(
+        curves.accounts,
+        e0.tolist(),
+        curves.energy[:, 0].tolist(),
+        curves.end.tolist(),
+        strict=True,
+    ):
+        check_edge(account, *numbers)
+    curves = curves.usable()
+    if not curves.accounts:
+        return curves
+    e0 = edges(curves, settings)
+    found = normalize(curves.energy, curves.mu, curves.valid, settings, e0)
+    noise = point_noise(curves.energy, found.norm, curves.valid, e0 + NOISE_FROM_EV)
+    relative = curves.energy - e0.unsqueeze(-1)
+    before = (relative >= found.pre1.unsqueeze(-1)) & (
+        relative <= found.pre2.unsqueeze(-1)
+    )
+    above = relative >= _ABOVE_EDGE_EV
+    for account, *numbers in zip(
+        curves.accounts,
+        _rms(found.norm, before & curves.valid).tolist(),
+        _rms(found.flat - 1.0, above & curves.valid).tolist(),
+        noise.tolist(),
+        strict=True,
+    ):
+        check_step(account, *numbers)
+    return curves.usable()
+
+
+def _rms(values: Tensor, where: Tensor) -> Tensor:
+    """Return the root mean square over some points of each row, NaN over none, `batch`."""
+    total = torch.where(where, values.square(), 0.0).sum(-1)
+    return (total / where.sum(-1)).sqrt()
