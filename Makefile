@@ -11,7 +11,8 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 TORCH := torch $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
 
 # Idle threads of torch sleep instead of spinning on the cores the tests need.
-PYTEST := OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest
+# Three processes on two cores: many tests wait for a server to start or to end.
+PYTEST := OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest --numprocesses 3 --dist loadfile
 
 .PHONY: demo test lint types layers unit system format services clean
 
