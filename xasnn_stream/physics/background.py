@@ -8,10 +8,12 @@ Below `rbkg` a spline takes all that χ(R) has (M. Newville et al., Physica B 20
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from xasnn_stream.physics.background_fit import (
     BASE_WEIGHT,
@@ -23,10 +25,17 @@ from xasnn_stream.physics.background_fit import (
     reweight,
     solve_base,
 )
+from xasnn_stream.physics.background_operators import (
+    Operator,
+    OperatorCache,
+    build,
+)
 from xasnn_stream.physics.settings import Background
 from xasnn_stream.physics.spline import basis, evaluate, second_derivatives, segments
+from xasnn_stream.physics.wavenumber import uniform_grid
 
 _ROWS_AT_ONCE = 64
+_OPERATORS = OperatorCache()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,7 +70,7 @@ def autobk(
     ----------
     energy, mu, valid
         `batch x points`, energies in eV and strictly ascending, `valid` a prefix of each
-        row.
+        row; or one grid for all, `(points,)`, and `valid` None.
     e0, edge_step
         `batch`; e0 in eV. χ is (μ - μ₀)/edge_step, and whatever the units of μ the same:
         larch's, whose weight of the clamps depends on these units, of μ/edge_step.
@@ -71,47 +80,138 @@ def autobk(
         Upper limits of k beside `settings.kmax`, `batch`, such as the next edge's; NaN
         or zero for none.
     """
+    if energy.dim() == 1:
+        return _on_grid(energy, mu, e0, edge_step, settings, kmax)
     if valid is None:
         valid = torch.ones_like(mu, dtype=torch.bool)
-        energy = energy.expand(mu.shape)
-    return _ragged(energy, mu, valid, e0, edge_step, settings, kmax)
+    parts = []
+    for start in range(0, len(mu), _ROWS_AT_ONCE):
+        rows = slice(start, start + _ROWS_AT_ONCE)
+        limit = None if kmax is None else kmax[rows]
+        step = edge_step[rows]
+        parts.append(_rows(
+            energy[rows], mu[rows], valid[rows], e0[rows], step, settings, limit
+        ))  # fmt: skip
+    return parts[0] if len(parts) == 1 else _joined(parts)
 
 
-def _ragged(
+def chi_operator(
+    energy: Tensor, e0: float, settings: Background, kmax: float | None = None
+) -> Tensor:
+    """Return ∂(χ·edge step)/∂μ, `nk x points`, on a grid `(points,)` at one e0 (eV).
+
+    Exact at the clamps' base weight, from which clean spectra hardly depart; NaN where
+    the scan is too short for its knots.
+    """
+    operator = build(energy.to(torch.float64), e0, settings, kmax)
+    chi = operator.matrix[:, : operator.sizes[0]].T
+    # χ is of μ - μ(e0): what the others weigh, e0's point weighs back.
+    chi = torch.cat((chi[:, :1] - chi.sum(1, keepdim=True), chi[:, 1:]), 1)
+    return pad(chi, (operator.first, len(energy) - operator.stop))
+
+
+def _on_grid(
     energy: Tensor,
     mu: Tensor,
-    valid: Tensor,
     e0: Tensor,
     edge_step: Tensor,
     settings: Background,
     kmax: Tensor | None,
 ) -> BackgroundRemoved:
+    """Treat rows of one e0 by its matrices, and rows for which there are none singly."""
+    known: list[tuple[Operator, list[int]]] = []
+    single: list[int] = []
+    for (at, limit), rows in _alike(e0, kmax).items():
+        operator = _OPERATORS.get(energy, at, settings, limit, len(rows), mu.dtype)
+        if operator is None:
+            single += rows
+        else:
+            known.append((operator, rows))
+    parts = _by_operators(mu, edge_step.to(mu.dtype), settings, known)
+    if single:
+        rows = torch.tensor(single, device=mu.device)
+        every = torch.ones_like(mu[rows], dtype=torch.bool)
+        limits = None if kmax is None else kmax[rows]
+        parts.append(autobk(
+            energy.expand(len(rows), -1), mu[rows], every, e0[rows], edge_step[rows],
+            settings, limits,
+        ))  # fmt: skip
+    if len(parts) == 1:
+        return parts[0]
+    order = torch.tensor([row for _, rows in known for row in rows] + single)
+    return _reordered(_joined(parts), order.argsort().to(mu.device))
+
+
+def _alike(
+    e0: Tensor, kmax: Tensor | None
+) -> dict[tuple[float, float | None], list[int]]:
+    """Return the rows of each e0 and limit; None for no limit."""
+    limits = [math.nan] * len(e0) if kmax is None else kmax.tolist()
+    groups: dict[tuple[float, float | None], list[int]] = {}
+    for row, (at, limit) in enumerate(zip(e0.tolist(), limits, strict=True)):
+        groups.setdefault((at, limit if limit > 0 else None), []).append(row)
+    return groups
+
+
+def _by_operators(
+    mu: Tensor,
+    edge_step: Tensor,
+    settings: Background,
+    known: list[tuple[Operator, list[int]]],
+) -> list[BackgroundRemoved]:
+    if not known:
+        return []
+    whole = len(known) == 1 and len(known[0][1]) == len(mu)
+    chosen = [
+        slice(None) if whole else torch.tensor(rows, device=mu.device)
+        for _, rows in known
+    ]
+    curves = [(mu[rows], edge_step[rows]) for rows in chosen]
+    bases = [
+        operator.at_base(*of) for (operator, _), of in zip(known, curves, strict=True)
+    ]
+    counts = torch.tensor([len(rows) for _, rows in known], device=mu.device)
+    components = mu.new_tensor([operator.components for operator, _ in known])
+    spreads = torch.stack([operator.spread for operator, _ in known])
+    moves = reweight(
+        torch.cat([base.clamped for base in bases]),
+        torch.cat([base.size for base in bases]),
+        components.repeat_interleave(counts),
+        spreads.repeat_interleave(counts, 0),
+    ).split(counts.tolist())
     parts = []
-    for start in range(0, len(mu), _ROWS_AT_ONCE):
-        rows = slice(start, start + _ROWS_AT_ONCE)
-        parts.append(
-            _rows(
-                energy[rows], mu[rows], valid[rows], e0[rows], edge_step[rows],
-                settings, None if kmax is None else kmax[rows],
-            )
-        )  # fmt: skip
-    return parts[0] if len(parts) == 1 else _join(parts)
+    for (operator, _), base, of, move in zip(known, bases, curves, moves, strict=True):
+        chi, bkg = operator.moved(base, move, *of)
+        reaches = not math.isnan(operator.kmax)
+        parts.append(BackgroundRemoved(
+            uniform_grid(chi.shape[-1], settings.kstep, mu.device), chi,
+            torch.full_like(chi, reaches, dtype=torch.bool),
+            torch.full_like(chi[:, 0], operator.kmax, dtype=torch.float64), bkg,
+        ))  # fmt: skip
+    return parts
 
 
-def _join(parts: list[BackgroundRemoved]) -> BackgroundRemoved:
+def _reordered(found: BackgroundRemoved, rows: Tensor) -> BackgroundRemoved:
+    return BackgroundRemoved(
+        found.k, found.chi[rows], found.reached[rows], found.kmax[rows], found.bkg[rows]
+    )
+
+
+def _joined(parts: list[BackgroundRemoved]) -> BackgroundRemoved:
     longest = max((part.k for part in parts), key=len)
 
-    def joined(name: str) -> Tensor:
-        rows: list[Tensor] = [getattr(part, name) for part in parts]
-        width = len(longest)
-        return torch.cat([
-            torch.nn.functional.pad(row, (0, width - row.shape[-1])) for row in rows
-        ])  # fmt: skip
+    def rows(curves: list[Tensor]) -> Tensor:
+        return torch.cat(
+            [pad(each, (0, len(longest) - each.shape[-1])) for each in curves]
+        )
 
     return BackgroundRemoved(
-        longest, joined("chi"), joined("reached"),
-        torch.cat([part.kmax for part in parts]), torch.cat([part.bkg for part in parts]),
-    )  # fmt: skip
+        longest,
+        rows([part.chi for part in parts]),
+        rows([part.reached for part in parts]),
+        torch.cat([part.kmax for part in parts]),
+        torch.cat([part.bkg for part in parts]),
+    )
 
 
 def _rows(
@@ -126,25 +226,33 @@ def _rows(
     knots = place_knots(energy, valid, e0.to(energy), settings, kmax)
     above = torch.arange(knots.k.shape[-1], device=mu.device)
     index = (knots.first.unsqueeze(-1) + above).clamp(max=mu.shape[-1] - 1)
-    values = mu.to(energy).gather(-1, index)
+    measured = mu.gather(-1, index)
     # A spline through constants is constant: taking μ(e0) away only saves digits.
-    offset, step = values[:, :1], edge_step.to(energy).unsqueeze(-1)
-    values = torch.where(knots.inside, (values - offset) / step, 0.0)
+    offset, step = measured[:, :1].to(energy), edge_step.to(energy).unsqueeze(-1)
+    values = torch.where(knots.inside, (measured.to(energy) - offset) / step, 0.0)
     second = second_derivatives(knots.k, values, knots.inside)
     on_grid = evaluate(segments(knots.grid, knots.k, knots.inside), values, second)
     chi, found = _fitted(on_grid, knots, settings)
+    usable = knots.usable.unsqueeze(-1)
     reached = torch.arange(len(knots.grid), device=mu.device) < knots.points.unsqueeze(
         -1
     )
-    reached = reached & knots.usable.unsqueeze(-1)
-    chi = torch.where(reached, chi, 0.0)
-    chi = chi.masked_fill(~knots.usable.unsqueeze(-1), torch.nan)
+    reached = reached & usable
+    chi = torch.where(reached, chi, 0.0).masked_fill(~usable, torch.nan)
     smooth = basis(knots.k, knots.knots, knots.functions) @ found.unsqueeze(-1)
     smooth = (smooth.squeeze(-1) * step + offset).to(mu.dtype)
-    inside = knots.inside & knots.usable.unsqueeze(-1)
-    bkg = mu.scatter(-1, index, torch.where(inside, smooth, mu.gather(-1, index)))
+    bkg = _put_back(mu, smooth, knots.inside & usable, knots.first)
     reach = knots.kmax.masked_fill(~knots.usable, torch.nan)
     return BackgroundRemoved(knots.grid, chi.to(mu.dtype), reached, reach, bkg)
+
+
+def _put_back(mu: Tensor, smooth: Tensor, inside: Tensor, first: Tensor) -> Tensor:
+    """Return μ with the points from `first` on replaced where `inside`."""
+    place = torch.arange(mu.shape[-1], device=mu.device) - first.unsqueeze(-1)
+    known = (place >= 0) & (place < smooth.shape[-1])
+    place = place.clamp(min=0, max=smooth.shape[-1] - 1)
+    known = known & inside.gather(-1, place)
+    return torch.where(known, smooth.gather(-1, place), mu)
 
 
 def _fitted(

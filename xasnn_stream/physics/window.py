@@ -159,6 +159,5 @@ def _whole(x: Tensor, ramps: _Ramps, dx: float, kind: str) -> Tensor:
 
 
 def _bessel(x: Tensor) -> Tensor:
-    """The modified Bessel function of the first kind, order zero."""
-    value: Tensor = torch.special.i0(x)  # pyright: ignore[reportUnknownVariableType]
-    return value
+    """Return the modified Bessel function of the first kind, order zero."""
+    return torch.i0(x)
