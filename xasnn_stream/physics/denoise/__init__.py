@@ -1,0 +1,1 @@
+"""Classical denoising of spectra: methods behind one interface, looked up by name."""
