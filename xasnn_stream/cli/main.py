@@ -27,6 +27,7 @@ COMMANDS = (
     "normalize",
     "train",
     "evaluate",
+    "bench",
     "check",
 )
 """Modules of this package, in the order `--help` shows them."""
