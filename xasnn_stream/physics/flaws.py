@@ -30,6 +30,8 @@ _EDGE_EV = (-30.0, 40.0)
 _WIDTH_EV, _WIDTH_PER_EV = 0.5, 1e-4
 """Nothing physical is narrower: core hole and monochromator, which grows with energy."""
 _POINTS_PER_WIDTH = 3.0
+_BESIDE_JUMP = 3
+_TINY = 1e-300
 _BELOW, _ABOVE = (10.0, 60.0)
 
 
@@ -115,7 +117,46 @@ def stands_out(
     """
     left = (remaining.clamp(min=0) / freedom).sqrt()
     spread = torch.where(left > _ROUGH * noise, left, noise)
-    return defect / spread.clamp(min=torch.finfo(defect.dtype).tiny)
+    return defect / spread.clamp(min=_TINY)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Jump:
+    """The jump that explains each window best; all `windows`.
+
+    `first` is the place of the first point behind it, `height` its height, of which the
+    variance is a point's over `weight`; it explains `gain` of the sum of squares, leaves
+    `left` of each point, and stands out by `ratio`.
+    """
+
+    first: Tensor
+    height: Tensor
+    weight: Tensor
+    gain: Tensor
+    left: Tensor
+    ratio: Tensor
+
+
+def best_jump(cut: Windows, reach: int) -> Jump:
+    """Fit a quartic and a jump at most `reach` points from the candidate of a window."""
+    width = cut.values.shape[-1]
+    offset = torch.arange(-reach, reach + 1, device=cut.at.device)
+    first = (cut.at.unsqueeze(-1) + offset).clamp(_BESIDE_JUMP, width - _BESIDE_JUMP)
+    place = torch.arange(width, device=cut.at.device)
+    behind = (place >= first.unsqueeze(-1)).to(cut.values.dtype)
+    defect = behind @ cut.smooth
+    weight = (defect * behind).sum(-1)
+    height = (defect @ cut.values.unsqueeze(-1)).squeeze(-1) / weight
+    gain, best = (height.square() * weight).max(-1)
+    first, height, weight = (
+        t.gather(-1, best.unsqueeze(-1)).squeeze(-1) for t in (first, height, weight)
+    )
+    freedom = width - _DEGREE - 2
+    remaining = (cut.rest(cut.values).square().sum(-1) - gain).clamp(min=0)
+    left = (remaining / freedom).sqrt()
+    # Fine structure bends as a jump does, so that whatever remains counts against it.
+    ratio = gain.sqrt() / torch.maximum(left, cut.noise).clamp(min=_TINY)
+    return Jump(first, height, weight, gain, left, ratio)
 
 
 def near_edges(energy: Tensor, e0: Tensor, others: Sequence[float] = ()) -> Tensor:

@@ -21,6 +21,7 @@ from xasnn_stream.physics.edge import find_e0
 from xasnn_stream.physics.flaws import (
     Windows,
     bend,
+    best_jump,
     edge_step,
     inner,
     may_be_sharp,
@@ -152,6 +153,8 @@ def _search(part: _Part, others: Sequence[float]) -> Tensor:
     if not len(cut.row):
         return code
     open_ = torch.ones(len(cut.row), dtype=torch.bool, device=code.device)
+    # Without three points beside it a jump bends into any curve.
+    a_jump = best_jump(cut, _REACH).ratio > _SIGMA
     for length in range(1, _LONGEST + 1):
         group, ratio, size = _best(cut, length)
         where = cut.index.gather(-1, group)
@@ -163,7 +166,7 @@ def _search(part: _Part, others: Sequence[float]) -> Tensor:
         least = torch.where(ratio > _PLAIN_SIGMA, _PLAIN, _LEAST)
         least = torch.where(apart, least, _LEAST_AT_EDGE)
         glitch = open_ & (ratio > limit) & (size > least) & allowed
-        glitch = glitch & _narrow(part, cut, group)
+        glitch = glitch & _narrow(part, cut, group) & ~((length > 1) & a_jump)
         open_ = open_ & ~glitch
         pick = glitch.nonzero().squeeze(-1)
         code[cut.row[pick].unsqueeze(-1), where[pick]] = _explain(
