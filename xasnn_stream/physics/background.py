@@ -239,8 +239,8 @@ def _rows(
     )
     reached = reached & usable
     chi = torch.where(reached, chi, 0.0).masked_fill(~usable, torch.nan)
-    smooth = basis(knots.k, knots.knots, knots.functions) @ found.unsqueeze(-1)
-    smooth = (smooth.squeeze(-1) * step + offset).to(mu.dtype)
+    smooth = basis(knots.k, knots.knots, knots.functions).combine(found)
+    smooth = (smooth * step + offset).to(mu.dtype)
     bkg = _put_back(mu, smooth, knots.inside & usable, knots.first)
     reach = knots.kmax.masked_fill(~knots.usable, torch.nan)
     return BackgroundRemoved(knots.grid, chi.to(mu.dtype), reached, reach, bkg)

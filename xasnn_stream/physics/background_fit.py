@@ -17,6 +17,7 @@ each further λ costs a division per clamped point are all there is to do.
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -33,7 +34,7 @@ from xasnn_stream.physics.wavenumber import (
 from xasnn_stream.physics.window import window
 
 _FEWEST_KNOTS, _MOST_KNOTS = 5, 128
-_ORDER = 4
+ORDER = 4
 _COMPONENT_STEP = 0.05
 """larch scales the components of the fit by this step whatever `kstep` is."""
 
@@ -47,8 +48,8 @@ class Knots:
 
     `k` and `inside` (`rows x above`) are the points from e0 on, those the splines use a
     prefix; `first` is the index of e0's point in the row. `grid` is k of χ, of which a
-    row reaches `points`; `components` are Fourier components below rbkg; `usable` says
-    that there are points enough for the knots.
+    row reaches `points`; `weights` (`rows x grid`) are W; `components` are Fourier
+    components below rbkg; `usable` says that there are points enough for the knots.
     """
 
     k: Tensor
@@ -57,6 +58,7 @@ class Knots:
     kmax: Tensor
     grid: Tensor
     points: Tensor
+    weights: Tensor
     knots: Tensor
     functions: Tensor
     components: Tensor
@@ -109,6 +111,9 @@ def place_knots(
     inside = measured & (above < (end + 2).unsqueeze(-1))
     grid_size = grid_points(limit, settings.kstep)
     grid = uniform_grid(int(grid_size.max()), settings.kstep, energy.device)
+    lower = torch.full_like(limit, settings.kmin)
+    weights = window(grid, lower, limit, settings.dk, None, settings.win, grid_size)
+    weights = weights * grid.pow(settings.kweight)
     knots, functions, ascending = _knots(k, measured, limit, settings)
     usable = (
         known & ascending & (inside.sum(-1) >= MIN_POINTS) & (limit > settings.kmin)
@@ -117,7 +122,7 @@ def place_knots(
     span = (limit - settings.kmin).clamp(min=settings.kstep)
     components = 1 + (_functions(span, settings) - 1) * math.pi / (2 * spacing * span)
     return Knots(
-        k, inside, first, limit, grid, grid_size, knots, functions,
+        k, inside, first, limit, grid, grid_size, weights, knots, functions,
         components.long(), usable,
     )  # fmt: skip
 
@@ -147,7 +152,7 @@ def _knots(
     # The last two sites of a row are no knots, wherever its functions end.
     position = torch.arange(2, sites.shape[-1] - 2, device=k.device)
     inner = torch.where(position < (functions - 2).unsqueeze(-1), inner, sites[:, -1:])
-    ends = sites[:, :1].expand(-1, _ORDER), sites[:, -1:].expand(-1, _ORDER)
+    ends = sites[:, :1].expand(-1, ORDER), sites[:, -1:].expand(-1, ORDER)
     return torch.cat((ends[0], inner, ends[1]), -1), functions, ascending
 
 
@@ -162,9 +167,13 @@ def _nearest(k: Tensor, measured: Tensor, wanted: Tensor) -> Tensor:
     return torch.where(wanted - low <= high - wanted, low, high)
 
 
-def transform_rows(components: int, points: int, nfft: int) -> Tensor:
+@lru_cache(maxsize=64)
+def _transform_rows(
+    components: int, points: int, nfft: int, device: torch.device
+) -> Tensor:
     """Return F without weights: cos, then -sin, `2 components x points`, float64."""
-    index = torch.arange(components).unsqueeze(-1) * torch.arange(points)
+    index = torch.arange(components, device=device).unsqueeze(-1)
+    index = index * torch.arange(points, device=device)
     phase = (index % nfft).to(torch.float64) * (2 * math.pi / nfft)
     scale = _COMPONENT_STEP / math.sqrt(math.pi)
     return torch.cat((phase.cos(), -phase.sin())) * scale
@@ -172,39 +181,35 @@ def transform_rows(components: int, points: int, nfft: int) -> Tensor:
 
 def components_of(chi: Tensor, knots: Knots, settings: Background) -> Tensor:
     """Return F W χ of `rows x grid x n` (χ in columns), `rows x 2 components x n`."""
-    grid = knots.grid
-    weights = window(
-        grid, torch.full_like(knots.kmax, settings.kmin), knots.kmax,
-        settings.dk, settings.dk, settings.win, knots.points,
-    )  # fmt: skip
-    weights = weights * grid.pow(settings.kweight)
     most = int(knots.components.max())
-    rows = transform_rows(most, len(grid), settings.nfft).to(grid.device)
-    result = rows @ (chi * weights.unsqueeze(-1))
-    below = torch.arange(most, device=grid.device) < knots.components.unsqueeze(-1)
+    rows = _transform_rows(most, len(knots.grid), settings.nfft, chi.device)
+    result = rows @ (chi * knots.weights.unsqueeze(-1))
+    below = torch.arange(most, device=chi.device) < knots.components.unsqueeze(-1)
     return result * torch.cat((below, below), -1).unsqueeze(-1)
 
 
 def clamps_of(chi: Tensor, knots: Knots, settings: Background) -> Tensor:
-    """Return C χ of `rows x grid x n`: the weighted points at either end."""
+    """Return C χ of `rows x grid x n`: the weighted points at either end, where held."""
     near = torch.arange(settings.nclamp, device=chi.device)
     low = near.expand(len(chi), -1)
     high = knots.points.unsqueeze(-1) - settings.nclamp + near
-    index = torch.cat((low, high), -1).clamp(min=0, max=chi.shape[1] - 1)
-    at = chi.gather(1, index.unsqueeze(-1).expand(-1, -1, chi.shape[-1]))
-    weights = torch.cat((
-        torch.full_like(near, abs(settings.clamp_lo), dtype=chi.dtype),
-        torch.full_like(near, abs(settings.clamp_hi), dtype=chi.dtype),
-    ))  # fmt: skip
-    return at * weights.unsqueeze(-1)
+    held: list[Tensor] = []
+    for ends, weight in (low, settings.clamp_lo), (high, settings.clamp_hi):
+        if weight != 0:
+            index = ends.clamp(min=0, max=chi.shape[1] - 1).unsqueeze(-1)
+            at = chi.gather(1, index.expand(-1, -1, chi.shape[-1]))
+            held.append(abs(weight) * at)
+    return torch.cat(held, 1) if held else chi[:, :0]
 
 
 def solve_base(knots: Knots, settings: Background) -> Fit:
     """Factor the problem at the base weight; rows that are not usable get the identity."""
     functions = basis(knots.grid, knots.knots, knots.functions)
+    functions = functions.dense(knots.knots.shape[-1] - ORDER)
+    clamped = clamps_of(functions, knots, settings)
     system = torch.cat((
         components_of(functions, knots, settings),
-        BASE_WEIGHT * clamps_of(functions, knots, settings),
+        BASE_WEIGHT * clamped,
     ), 1)  # fmt: skip
     present = torch.arange(functions.shape[-1], device=functions.device)
     present = (present < knots.functions.unsqueeze(-1)) & knots.usable.unsqueeze(-1)
@@ -214,17 +219,12 @@ def solve_base(knots: Knots, settings: Background) -> Fit:
     scaled = system * scale.unsqueeze(1)
     normal = scaled.mT @ scaled + torch.diag_embed((scale == 0).to(scale.dtype))
     factor, _ = torch.linalg.cholesky_ex(normal)
-    return _with_clamps(functions, system, factor, scale, settings)
+    return _with_clamps(functions, system, factor, scale, clamped)
 
 
 def _with_clamps(
-    functions: Tensor,
-    system: Tensor,
-    factor: Tensor,
-    scale: Tensor,
-    settings: Background,
+    functions: Tensor, system: Tensor, factor: Tensor, scale: Tensor, clamped: Tensor
 ) -> Fit:
-    clamped = system[:, system.shape[1] - 2 * settings.nclamp :] / BASE_WEIGHT
     clamped = (clamped * scale.unsqueeze(1)).mT
     across = torch.linalg.solve_triangular(factor, clamped, upper=False)
     spread, rotation = torch.linalg.eigh(across.mT @ across)

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-_REDUCTIONS = 8
+_REDUCTIONS = 6
 """Steps of cyclic reduction. Beside the diagonal stands at most half of it, which a step
-takes from q to q²/(1 - q²): 1/2, 1/3, 1/8… 4e-15 after six. The rows at the ends may
-start close to 1 and need two steps more."""
+takes from q to q²/(1 - q²): 1/2, 1/3, 1/8… 4e-15 after six; 2e-14 in the rows at the
+ends, which may start close to 1."""
 
 MIN_POINTS = 4
 """Points a not-a-knot cubic needs."""
@@ -49,19 +49,27 @@ def second_derivatives(x: Tensor, y: Tensor, valid: Tensor) -> Tensor:
         step = 1 << power
         if step >= x.shape[-1]:
             break
-        below_of, above_of = _shift(below, step), _shift(above, -step)
-        scale = 1 / (1 - below * _shift(above, step) - above * _shift(below, -step))
-        from_left, from_right = _shift(right, step), _shift(right, -step)
-        right = (right - below * from_left - above * from_right) * scale
-        below, above = -below * below_of * scale, -above * above_of * scale
+        diagonal = torch.addcmul(
+            torch.ones_like(below), below, _up(above, step), value=-1
+        )
+        scale = diagonal.addcmul_(above, _down(below, step), value=-1).reciprocal_()
+        reduced = torch.addcmul(right, below, _up(right, step), value=-1)
+        right = reduced.addcmul_(above, _down(right, step), value=-1).mul_(scale)
+        scale = scale.neg_()
+        below, above = (
+            (below * _up(below, step)).mul_(scale),
+            (above * _down(above, step)).mul_(scale),
+        )
     return _with_ends(x, right, valid)
 
 
-def _shift(values: Tensor, step: int) -> Tensor:
+def _up(values: Tensor, step: int) -> Tensor:
     """Move values up by `step` points, zeros coming in."""
-    if step > 0:
-        return functional.pad(values[..., :-step], (step, 0))
-    return functional.pad(values[..., -step:], (0, -step))
+    return functional.pad(values[..., :-step], (step, 0))
+
+
+def _down(values: Tensor, step: int) -> Tensor:
+    return functional.pad(values[..., step:], (0, step))
 
 
 def _tridiagonal(x: Tensor, y: Tensor, valid: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -131,8 +139,34 @@ def evaluate(where: Segments, y: Tensor, second: Tensor) -> Tensor:
     return value + where.right_m * second.gather(-1, left + 1)
 
 
-def basis(x: Tensor, knots: Tensor, functions: Tensor) -> Tensor:
-    """Return cubic B-splines, `rows x points x functions`.
+@dataclass(frozen=True, slots=True, eq=False)
+class LocalBasis:
+    """The four cubic B-splines that are not zero at each point, `rows x points x 4`.
+
+    `first` (`rows x points`) is the index of the first of them.
+    """
+
+    first: Tensor
+    weights: Tensor
+
+    def dense(self, functions: int) -> Tensor:
+        """Return all functions at all points, `rows x points x functions`."""
+        rows, points = self.first.shape
+        index = self.first.unsqueeze(-1) + torch.arange(4, device=self.first.device)
+        dense = self.weights.new_zeros(rows, points, functions)
+        return dense.scatter_(-1, index, self.weights)
+
+    def combine(self, coefficients: Tensor) -> Tensor:
+        """Return the spline with `rows x functions` coefficients, `rows x points`."""
+        total = self.weights[..., 0] * coefficients.gather(-1, self.first)
+        for offset in range(1, 4):
+            at = coefficients.gather(-1, self.first + offset)
+            total = torch.addcmul(total, self.weights[..., offset], at)
+        return total
+
+
+def basis(x: Tensor, knots: Tensor, functions: Tensor) -> LocalBasis:
+    """Return cubic B-splines at points.
 
     Parameters
     ----------
@@ -142,7 +176,7 @@ def basis(x: Tensor, knots: Tensor, functions: Tensor) -> Tensor:
         Ascending, `rows x (functions + 4)`, the ends four times; a row with fewer
         functions goes on with its last knot.
     functions
-        How many functions each row has, `rows`; those beyond are zero.
+        How many functions each row has, `rows`.
     """
     rows = knots.shape[0]
     x = x.expand(rows, -1).contiguous()
@@ -158,9 +192,7 @@ def basis(x: Tensor, knots: Tensor, functions: Tensor) -> Tensor:
         carried = torch.zeros_like(x)
         for r in range(degree + 1):
             share = weights[r] / (above[r] + below[degree - r])
-            raised.append(carried + above[r] * share)
+            raised.append(torch.addcmul(carried, above[r], share))
             carried = below[degree - r] * share
         weights = [*raised, carried]
-    index = span.unsqueeze(-1) + torch.arange(-3, 1, device=x.device)
-    dense = x.new_zeros(*x.shape, knots.shape[-1] - 4)
-    return dense.scatter(-1, index, torch.stack(weights, -1))
+    return LocalBasis(span - 3, torch.stack(weights, -1))

@@ -123,19 +123,27 @@ def _ramped(x: Tensor, ramps: _Ramps, kind: str) -> Tensor:
     x1, x2, x3, x4 = x[ramps.first], x[ramps.up], x[ramps.down], x[ramps.last]
     x2 = torch.where(x1 == x2, x2 + ramps.epsilon, x2)
     x4 = torch.where(x3 == x4, x4 + ramps.epsilon, x4)
-    rise, fall = (x - x1) / (x2 - x1), (x - x3) / (x4 - x3)
+    position = torch.arange(len(x), device=x.device)
+    shape = ((position >= ramps.up) & (position < ramps.down)).to(x.dtype)
+    # Ramps are short: their functions are not worth computing on the whole grid.
+    rising, falling = _between(ramps.first, ramps.up), _between(ramps.down, ramps.last)
+    rise, fall = (x[rising] - x1) / (x2 - x1), (x[falling] - x3) / (x4 - x3)
     if kind == "par":
-        rise, fall = rise, 1 - fall
+        fall = 1 - fall
     elif kind == "wel":
-        rise, fall = 1 - ((x - x2) / (x2 - x1)).square(), 1 - fall.square()
+        rise, fall = 1 - ((x[rising] - x2) / (x2 - x1)).square(), 1 - fall.square()
     else:
         rise, fall = (rise * math.pi / 2).sin().square(), (fall * math.pi / 2).cos()
         fall = fall.square()
-    position = torch.arange(len(x), device=x.device)
-    flat = (position >= ramps.up) & (position < ramps.down)
-    shape = torch.where(flat, 1.0, torch.zeros_like(rise))
-    shape = torch.where((position >= ramps.first) & (position <= ramps.up), rise, shape)
-    return torch.where((position >= ramps.down) & (position <= ramps.last), fall, shape)
+    return shape.scatter_(-1, rising, rise).scatter_(-1, falling, fall)
+
+
+def _between(first: Tensor, last: Tensor) -> Tensor:
+    """Return the indices from `first` to `last`, the last repeated in shorter rows."""
+    offset = torch.arange(
+        int((last - first).max().clamp(min=0)) + 1, device=first.device
+    )
+    return (first + offset).minimum(last.maximum(first))
 
 
 def _whole(x: Tensor, ramps: _Ramps, dx: float, kind: str) -> Tensor:
