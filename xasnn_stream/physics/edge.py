@@ -161,10 +161,10 @@ def _find_on_grid(
 
 
 def _window(allowed: Tensor, start: Tensor, width: Tensor) -> Tensor:
-    """Return what is allowed of the `width` points from `start`, `batch x _WIDTH`."""
+    """Return where e0 may be among `width` points from `start`, `batch x _WIDTH`."""
     column = torch.arange(_WIDTH, device=start.device)
     index = (start.unsqueeze(-1) + column).clamp(max=allowed.shape[-1] - 1)
-    return allowed.gather(-1, index) & (column < width.unsqueeze(-1))
+    return allowed.gather(-1, index) & (column < width.unsqueeze(-1) - _ENDS)
 
 
 def _steepest_of(smoothed: Tensor, width: Tensor, allowed: Tensor | None) -> Tensor:
