@@ -24,9 +24,9 @@ _MAX_RANGE_EV = 5000.0
 _SURELY_ANOTHER_EV = 1000.0
 """A scan that misses the edge by more was not meant for it."""
 
-_BEFORE, _BEFORE_SIGMA, _MOST_BEFORE = 0.02, 3.0, 0.15
+_BEFORE, _BEFORE_SIGMA, _MOST_BEFORE = 0.05, 3.0, 0.15
 """What normalized μ may scatter before the edge, rms in edge steps: so much, and so many
-times the noise of a point above it. Usable measured spectra scatter by 0.001 besides their
+times the noise of a point above it. Usable measured spectra scatter by 0.04 besides their
 noise; fine structure or a kink taken for an edge lies beyond."""
 _MOST_ABOVE = 0.3
 """What flattened μ may deviate from 1 from 60 eV above the edge on, rms. Usable measured

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from xasnn_stream.analysis.checks import check_edge, check_range, check_step
 from xasnn_stream.analysis.curves import Account, Curves, curves_of
-from xasnn_stream.analysis.flaws import without_glitches
+from xasnn_stream.analysis.flaws import with_jumps_told, without_glitches
 from xasnn_stream.edges import edge_window
 from xasnn_stream.physics.counts import upright
 from xasnn_stream.physics.edge import find_e0
@@ -45,16 +45,19 @@ def usable_curves(accounts: Sequence[Account], request: "Request") -> Curves:
 
 
 def _mended(curves: Curves, request: "Request") -> Curves:
-    """Return the batch without glitches and jumps, where that was asked for."""
+    """Return the batch without glitches and jumps, its noise known, smoothed if asked."""
+    if not curves.accounts:
+        return curves
     cleaning, settings = request.cleaning, request.settings.normalization
-    if cleaning.deglitch and curves.accounts:
+    if cleaning.deglitch:
         e0 = _near_edge(curves, settings)
         curves = without_glitches(curves, e0, cleaning.others)
-    if curves.accounts:
-        e0 = _near_edge(curves, settings)
-        noise = local_noise(curves.energy, curves.mu, curves.valid, e0)
-        curves = replace(curves, noise=noise)
-    if cleaning.denoise != "none" and curves.accounts:
+    e0 = _near_edge(curves, settings)
+    step = normalize(curves.energy, curves.mu, curves.valid, settings, e0).edge_step
+    curves = with_jumps_told(curves, e0, step, cleaning.others, cleaning.jumps)
+    noise = local_noise(curves.energy, curves.mu, curves.valid, e0)
+    curves = replace(curves, noise=noise)
+    if cleaning.denoise != "none":
         curves = _denoised(curves, _near_edge(curves, settings), cleaning.denoise)
     return curves
 

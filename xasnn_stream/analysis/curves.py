@@ -10,6 +10,7 @@ from torch import Tensor
 
 from xasnn_stream.analysis.signal import Signal
 from xasnn_stream.edges import edge_energy_ev
+from xasnn_stream.physics.counts import SATURATED, channel_doubts
 from xasnn_stream.physics.order import finite, mask, order
 from xasnn_stream.physics.ragged import stack
 from xasnn_stream.spectrum import FloatArray, Reason
@@ -141,7 +142,22 @@ def curves_of(accounts: Sequence[Account]) -> Curves:
         strict=True,
     ):
         _say(account, n_lost, turned, back, merged)
+    _tell_saturated(accounts)
     return curves
+
+
+def _tell_saturated(accounts: Sequence[Account]) -> None:
+    """Flag scans of which a channel stands still at its highest reading."""
+    for name in ("i0", "detector"):
+        signals = [account.signal for account in accounts]
+        readings, valid = stack([_or_nan(signal, name) for signal in signals])
+        codes = channel_doubts(readings.unsqueeze(-1), valid).squeeze(-1)
+        for account, code in zip(accounts, codes.tolist(), strict=True):
+            if code == SATURATED:
+                behind = "If" if account.signal.mode == "fluorescence" else "It"
+                words = "I0" if name == "i0" else behind
+                text = f"{words} stands still at its highest reading, as if saturated"
+                account.flag("saturated", text)
 
 
 def _or_nan(signal: Signal, name: str) -> FloatArray:

@@ -1,12 +1,16 @@
 """Glitches, jumps and saturated channels of a batch: left out, repaired or flagged."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
 
+import torch
 from torch import Tensor
 
 from xasnn_stream.analysis.curves import Account, Curves
 from xasnn_stream.edges import EDGE_ENERGIES_EV
 from xasnn_stream.physics.glitches import REASONS, find_glitches
+from xasnn_stream.physics.jumps import Jumps, find_jumps, repair
 
 _WHY = {
     "spike": "",
@@ -16,6 +20,13 @@ _WHY = {
 }
 _NAMED = 3
 """Glitches named by their energy; of more only the number is said."""
+
+_SMALL_JUMP = 0.1
+"""Of the edge step: below it a jump makes numbers wrong by its size at most. Jumps of some
+percent occur in spectra that people took for good."""
+
+JumpRule = Literal["refuse", "repair", "keep"]
+"""What is done about jumps above `_SMALL_JUMP`."""
 
 
 def without_glitches(curves: Curves, e0: Tensor, others: Sequence[str]) -> Curves:
@@ -46,6 +57,62 @@ def without_glitches(curves: Curves, e0: Tensor, others: Sequence[str]) -> Curve
                 )
                 account.flag("rough", text)
     return curves.kept(keep)
+
+
+def with_jumps_told(
+    curves: Curves, e0: Tensor, step: Tensor, others: Sequence[str], rule: JumpRule
+) -> Curves:
+    """Return the batch with jumps flagged, and as `rule` says repaired or refused.
+
+    `e0` (eV) and the edge `step` are `batch`.
+    """
+    mu = curves.mu.clone()
+    for rows in _by_edge(curves.accounts):
+        part = curves.rows(rows)
+        account = part.accounts[0]
+        found = find_jumps(
+            part.energy, part.mu, part.valid, e0[rows], _edges(account, others)
+        )
+        if rule == "repair":
+            mu[rows] = _repaired(part, found)
+        for row, account in enumerate(part.accounts):
+            _tell_jumps(account, found, row, float(step[rows[row]]), rule)
+    return replace(curves, mu=mu)
+
+
+def _repaired(part: Curves, found: Jumps) -> Tensor:
+    is_factor = [account.signal.mode == "fluorescence" for account in part.accounts]
+    by_sum = repair(part.energy, part.mu, found, "additive")
+    by_factor = repair(part.energy, part.mu, found, "factor")
+    return torch.where(torch.tensor(is_factor).unsqueeze(-1), by_factor, by_sum)
+
+
+def _tell_jumps(
+    account: Account, found: Jumps, row: int, step: float, rule: JumpRule
+) -> None:
+    there = found.energy[row].isfinite()
+    energies = found.energy[row, there].tolist()
+    sizes = (found.size[row, there] / step).tolist()
+    errors = (found.std[row, there] / step).tolist()
+    account.done["jumps"] = [
+        {"energy_ev": at, "size": size, "std": std, "repaired": rule == "repair"}
+        for at, size, std in zip(energies, sizes, errors, strict=True)
+    ]
+    if not energies:
+        return
+    jumps = ", ".join(
+        f"by {size:+.3f} at {at:.1f} eV"
+        for at, size in zip(energies, sizes, strict=True)
+    )
+    text = f"μ jumps {jumps} (in edge steps)"
+    if rule == "repair":
+        account.flag("jump", f"{text}; repaired, to {max(errors):.4f}")
+    elif rule == "refuse" and max(map(abs, sizes)) > _SMALL_JUMP:
+        account.refuse(
+            "jump", f"{text}; --jumps repair continues the curve across them"
+        )
+    else:
+        account.flag("jump", text)
 
 
 def _by_edge(accounts: Sequence[Account]) -> list[list[int]]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from xasnn_stream.analysis.analyze import Failure
 from xasnn_stream.analysis.normalized_scan import NormalizedScan
@@ -23,12 +24,12 @@ class Cleaning:
     """What is done to μ before it is normalized.
 
     `others` are further elements of the sample, before whose edges ranges end; `denoise`
-    names a denoiser.
+    names a denoiser; `jumps` says what is done about those above 10 % of the edge step.
     """
 
     others: tuple[str, ...] = ()
     deglitch: bool = True
-    repair: bool = False
+    jumps: Literal["refuse", "repair", "keep"] = "refuse"
     rebin: bool = False
     denoise: str = "none"
     align: bool = False

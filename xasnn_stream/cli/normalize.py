@@ -92,7 +92,10 @@ def _add_cleaning(group: Any) -> None:
         help="leave out points that leave the curve (default)",
     )
     group.add_argument(
-        "--repair", action="store_true", help="continue the curve across jumps"
+        "--jumps",
+        choices=("refuse", "repair", "keep"),
+        default="refuse",
+        help="what is done about jumps of more than 10 %% of the edge step",
     )
     group.add_argument(
         "--rebin", action="store_true", help="rebin as larch's rebin_xafs"
@@ -168,7 +171,7 @@ def _request(arguments: argparse.Namespace) -> "Request":
         cleaning=Cleaning(
             others=arguments.others,
             deglitch=arguments.deglitch,
-            repair=arguments.repair,
+            jumps=arguments.jumps,
             rebin=arguments.rebin,
             denoise=arguments.denoise,
             align=arguments.align,
