@@ -87,6 +87,7 @@ def propagate_normalized(
     """
     dtype, variance = mu.dtype, sigma.to(torch.float64).square()
     if valid is not None:
+        variance = torch.where(valid, variance, 0.0)
         linear = _linear(energy, valid, _ranges(normalized), settings.nvict)
         curves = normalized.edge_step, normalized.norm, normalized.flat
         found = _propagate(linear, variance, *curves)
