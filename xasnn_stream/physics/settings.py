@@ -1,6 +1,7 @@
 """Parameters of the physics, in larch's names; plain data without torch."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,25 @@ class BackTransform:
     window: str = "kaiser"
     qmax_out: float = 30.0
     nfft: int = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Rebinning:
+    """Three regions of bins, as in larch's `rebin_xafs`; eV relative to e0.
+
+    Pre-edge from `pre1` to `pre2` in steps of `pre_step`, edge to `exafs1` in steps of
+    `xanes_step`, EXAFS to `exafs2` in steps of `exafs_kstep` (1/angstrom). None means
+    larch's automatic choice.
+    """
+
+    pre1: float | None = None
+    pre2: float = -30.0
+    pre_step: float = 2.0
+    xanes_step: float | None = None
+    exafs1: float = 15.0
+    exafs2: float | None = None
+    exafs_kstep: float = 0.05
+    method: Literal["boxcar", "centroid"] = "boxcar"
 
 
 @dataclass(frozen=True, slots=True)
