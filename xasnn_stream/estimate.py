@@ -14,8 +14,11 @@ from typing import Any, Literal
 from xasnn_stream.spectrum import Accounting, FloatArray, Reason, Run
 
 SCHEMA = "xasnn.estimate/1"
-ALGORITHM = 2
+ALGORITHM = 3
 """Raised whenever the same input would give other numbers; part of every id."""
+
+MOST_NAMED = 16
+"""Energies of points left out that an estimate names; how many there are it always says."""
 
 Verdict = Literal["ok", "caution", "outside", "rejected"]
 
@@ -40,7 +43,13 @@ class Descriptor:
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """What the measurement itself looks like; None where it could not be determined."""
+    """What the measurement itself looks like; None where it could not be determined.
+
+    `step_std` is the edge step's standard deviation by counting noise, relative to it,
+    `noise` that of one point, in edge steps. `n_points` came; `n_masked` of them were left
+    out, at most `MOST_NAMED` of which `masked_ev` names, and `n_merged` averaged into
+    another of their energy. `k_max` (1/angstrom) is where the usable range ends.
+    """
 
     e0_ev: float | None = None
     e0_shift_ev: float | None = None
@@ -48,6 +57,10 @@ class Quality:
     noise: float | None = None
     n_points: int = 0
     n_masked: int = 0
+    n_merged: int = 0
+    masked_ev: tuple[float, ...] = ()
+    step_std: float | None = None
+    k_max: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What flaws do to estimates, and which doubt sees them: the figures of decisions 8, 9.
+"""What flaws do to estimates, and which doubt sees them: the figures of decisions 8, 9, 12.
 
 Run by hand on a recorded series and its foil:
 
@@ -29,6 +29,8 @@ from xasnn_stream.telemetry.counters import Counters
 
 E0 = 11564.0
 PARTS_EV = (92, 150, 200, 250, 300, 350)
+GLITCHES_EV = (-80, -5, 0, 4, 8, 12, 25, 40, 60, 85, 200, 300)
+GLITCHES = (0.02, 0.1, 0.5, 1.5)
 
 Flaw = Callable[[FloatArray, FloatArray], FloatArray]
 """From energy relative to the edge and μ to μ with the flaw."""
@@ -108,6 +110,11 @@ def row(
         for e, w in zip(found, whole, strict=True)
         if e.descriptors
     ]
+    trusted = [
+        abs(e.descriptors["cn1"].value - w.descriptors["cn1"].value)
+        for e, w in zip(found, whole, strict=True)
+        if e.verdict == "ok"
+    ]
     wrong = sum(
         not d.interval[0] <= t <= d.interval[1]
         for e, t in zip(found, truth, strict=True)
@@ -117,6 +124,8 @@ def row(
         "flaw": name,
         "verdicts": Counter(e.verdict for e in found),
         "ok_but_wrong": wrong,
+        "largest_cn1_error_if_ok": round(max(trusted), 2) if trusted else None,
+        "masked": Counter(e.quality.n_masked for e in found),
         "median_cn1_change": round(float(np.median(moved)), 2) if moved else None,
         "median_cn1_error": round(float(np.median(np.abs(moved))), 2)
         if moved
@@ -133,6 +142,11 @@ def main(documents: str, foil: str) -> None:
     for name, flaw in FLAWS.items():
         found = engine.estimate([flawed(s, flaw) for s in spectra])
         print(json.dumps(row(name, found, whole, truth)))
+    for height in GLITCHES:
+        flaws = [glitch(at, height) for at in GLITCHES_EV]
+        found = engine.estimate([flawed(s, flaw) for flaw in flaws for s in spectra])
+        name = f"glitch of {height:g} at {len(flaws)} energies"
+        print(json.dumps(row(name, found, whole * len(flaws), truth * len(flaws))))
     for last_ev in PARTS_EV:
         found = engine.estimate([up_to(s, last_ev) for s in spectra])
         print(json.dumps(row(f"ends at {last_ev:+d} eV", found, whole, truth)))

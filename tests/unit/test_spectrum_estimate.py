@@ -16,10 +16,10 @@ def of(run, profile="p" * 64, model="m" * 64, reference="r" * 64):
 
 
 def test_an_id_is_the_hash_the_contract_states():
-    # The first 32 digits `sha256sum` prints for ["run-1",0,"p…","m…","r…",true,2] with
+    # The first 32 digits `sha256sum` prints for ["run-1",0,"p…","m…","r…",true,3] with
     # 64 of each letter.
-    assert ALGORITHM == 2
-    assert of(RUN) == "cc123377b2c1549e9f27b2fcb8eb2cca"
+    assert ALGORITHM == 3
+    assert of(RUN) == "d75ee4a25c7ae107b52897fbeca4493f"
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_a_document_has_the_contracts_fields(make_estimate):
         "value", "std", "std_model", "std_noise", "std_ambiguity", "interval", "level",
         "unit",
     }  # fmt: skip
-    assert document["quality"].keys() == {
+    assert document["quality"].keys() >= {
         "e0_ev", "e0_shift_ev", "edge_step", "noise", "n_points", "n_masked",
     }  # fmt: skip
     assert document["provenance"].keys() >= {

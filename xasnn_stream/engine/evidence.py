@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xasnn_stream.engine.batch import Batch, Context
-from xasnn_stream.engine.intake import Absorption
+from xasnn_stream.engine.batch import Batch
+from xasnn_stream.engine.context import Context
 from xasnn_stream.estimate import Descriptor
 from xasnn_stream.physics.signals import plateau
 from xasnn_stream.spectrum import FloatArray, Run, Spectrum
@@ -25,8 +25,8 @@ class Evidence:
     """What was found; shifts in eV and None where unknown.
 
     `novelty` holds the tests' values over their limits. `glitches` are energies (eV) of
-    points that leave the curve, `gap` the ends of a range without points, `clipped`
-    the channels that stand still at their end.
+    points that leave the curve, `jumps` energies and heights (in edge steps), `gap` the
+    ends of a range without points, `clipped` the channels that stand still at their end.
     """
 
     run: Run
@@ -38,6 +38,7 @@ class Evidence:
     axis_shift_ev: float | None
     calibrated_axis: bool
     glitches: tuple[float, ...]
+    jumps: tuple[tuple[float, float], ...]
     gap: tuple[float, float] | None
     clipped: tuple[str, ...]
 
@@ -45,14 +46,14 @@ class Evidence:
 def gather(
     context: Context,
     spectrum: Spectrum,
-    absorption: Absorption,
     batch: Batch,
     row: int,
     descriptors: dict[str, Descriptor],
 ) -> Evidence:
     """Collect what speaks for and against one row of a batch."""
-    energy = absorption.energy_ev
+    energy = batch.energy_ev(row)
     outliers = batch.outliers[row, : len(energy)].cpu().numpy()
+    glitches = {*energy[outliers].tolist(), *batch.cleaned.doubted_ev(row)}
     return Evidence(
         run=spectrum.run,
         n_missed=spectrum.accounting.n_missed,
@@ -62,11 +63,12 @@ def gather(
             for name, (low, high) in context.model.domain.items()
             if not low <= descriptors[name].value <= high
         ),
-        foil=batch.foils[row],
+        foil=batch.foil[row],
         edge_shift_ev=_known(float(batch.edge_shift[row])),
         axis_shift_ev=_known(float(batch.axis_shift[row])),
-        calibrated_axis=batch.own[row] is not None,
-        glitches=tuple(energy[outliers].tolist()),
+        calibrated_axis=bool(batch.referenced[row]),
+        glitches=tuple(sorted(glitches)),
+        jumps=_jumps(batch, row),
         gap=_gap(context, energy, float(batch.sample.position[row])),
         clipped=tuple(
             role
@@ -74,6 +76,13 @@ def gather(
             if _PLATEAU <= plateau(readings) < len(readings)
         ),
     )
+
+
+def _jumps(batch: Batch, row: int) -> tuple[tuple[float, float], ...]:
+    """Return the energies and heights, in edge steps, of a row's jumps."""
+    found, step = batch.cleaned.jumps, float(batch.sample.normalized.edge_step[row])
+    pairs = zip(found.energy[row].tolist(), found.size[row].tolist(), strict=True)
+    return tuple((at, size / step) for at, size in pairs if not math.isnan(at))
 
 
 def _gap(

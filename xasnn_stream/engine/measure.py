@@ -1,6 +1,5 @@
 """The batched physics of the engine: absorption in, difference spectra out."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -8,12 +7,11 @@ from torch import Tensor
 
 from xasnn_stream.engine.inference import Differences
 from xasnn_stream.physics.align import edge_position, rebin
-from xasnn_stream.physics.edge import find_e0
+from xasnn_stream.physics.edge import half_step
 from xasnn_stream.physics.noise import bin_noise, point_noise
 from xasnn_stream.physics.normalize import Normalized, normalize
-from xasnn_stream.physics.ragged import stack
+from xasnn_stream.physics.ranges import Reach, reach
 from xasnn_stream.physics.settings import Normalization
-from xasnn_stream.spectrum import FloatArray
 from xasnn_stream.uncertainty.decomposition import White
 
 _NOISE_FROM_EV = 8.0
@@ -32,42 +30,24 @@ class Curves:
     valid: Tensor
     e0: Tensor
 
-    @property
-    def span(self) -> tuple[Tensor, Tensor]:
-        """First and last energy relative to e0, each `batch`, eV."""
-        end = self.energy.masked_fill(~self.valid, -torch.inf).amax(-1)
-        return self.energy[:, 0] - self.e0, end - self.e0
-
-
-def curves(
-    pairs: Sequence[tuple[FloatArray, FloatArray]],
-    device: str,
-    fixed_e0: float | None = None,
-) -> Curves:
-    """Put (energy, μ) pairs of any lengths on the device and find their edges.
-
-    With `fixed_e0` (eV) that is every edge.
-    """
-    energy, valid = stack([energy for energy, _ in pairs], device)
-    mu, _ = stack([mu for _, mu in pairs], device)
-    if fixed_e0 is None:
-        e0 = find_e0(energy, mu, valid)
-    else:
-        e0 = torch.full_like(mu[:, 0], fixed_e0)
-    return Curves(energy, mu, valid, e0)
+    def reach(self, next_edge_ev: float | None) -> Reach:
+        """Return how far each curve is of this edge alone."""
+        return reach(self.energy, self.valid, self.e0, next_edge_ev)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Seen:
     """A normalized batch with its edge position and noise.
 
-    `position` (eV), `noise` of one point and `step_error`, both in units of the edge
+    `position` (eV), `half_step` (where μ rises through half its step near e0, eV, NaN
+    where it does not), `noise` of one point and `step_error`, both in units of the edge
     step, are `batch`.
     """
 
     curves: Curves
     normalized: Normalized
     position: Tensor
+    half_step: Tensor
     noise: Tensor
     step_error: Tensor
 
@@ -81,15 +61,15 @@ def see(of: Curves, settings: Normalization, limits: tuple[Tensor, Tensor]) -> S
         curves=of,
         normalized=result,
         position=edge_position(of.energy, result.flat, of.valid, of.e0),
+        half_step=half_step(of.energy, result.flat, of.valid, of.e0),
         noise=noise,
         step_error=noise * result.edge_step_per_mu.norm(dim=-1),
     )
 
 
-def common_limits(sample: Curves, foil: Curves) -> tuple[Tensor, Tensor]:
+def common_limits(sample: Reach, foil: Reach) -> tuple[Tensor, Tensor]:
     """Return the range both sample and foil cover: their steps must mean the same."""
-    low, high = sample.span
-    foil_low, foil_high = foil.span
+    (low, high), (foil_low, foil_high) = sample.limits, foil.limits
     return torch.maximum(low, foil_low), torch.minimum(high, foil_high)
 
 

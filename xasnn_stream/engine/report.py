@@ -6,12 +6,13 @@ from dataclasses import replace
 from torch import Tensor
 
 from xasnn_stream import __version__
-from xasnn_stream.engine.batch import Batch, Context
+from xasnn_stream.engine.batch import Batch
+from xasnn_stream.engine.context import Context
 from xasnn_stream.engine.evidence import gather
-from xasnn_stream.engine.intake import Absorption
 from xasnn_stream.engine.model import LEVEL, Model
 from xasnn_stream.engine.verdict import incomplete, judge, unfinished
 from xasnn_stream.estimate import (
+    MOST_NAMED,
     Descriptor,
     Estimate,
     Novelty,
@@ -29,26 +30,25 @@ _LEAST_POST_EDGE_EV = 100.0
 """Of the post-edge range: a curve through less swings the edge step by several percent."""
 
 
-def report(
-    context: Context, spectrum: Spectrum, absorption: Absorption, batch: Batch, row: int
-) -> Estimate:
+def report(context: Context, spectrum: Spectrum, batch: Batch, row: int) -> Estimate:
     """Return the estimate of one row, a rejection if its numbers cannot be used.
 
     The estimate of a sweep that goes on has no interval, unless everything it is made of
     has been measured.
     """
     quality = _quality(batch, row, len(spectrum.energy_ev))
-    arrays = _arrays(context, absorption, batch, row)
+    arrays = _arrays(context, batch, row)
+    energy_ev = arrays["energy"]
     problem = unusable(context, batch, row)
     if problem is None and not spectrum.run.final:
-        problem = _too_early(context, absorption, quality)
+        problem = _too_early(context, energy_ev, quality)
     if problem is not None:
         problem = perhaps_too_early(spectrum.run, problem)
         return reject(context, spectrum, problem, quality, arrays)
     descriptors = _descriptors(context.model, batch, row)
-    if not (spectrum.run.final or _settled(context, absorption, quality)):
+    if not (spectrum.run.final or _settled(context, energy_ev, quality)):
         descriptors = {n: replace(d, interval=None) for n, d in descriptors.items()}
-    evidence = gather(context, spectrum, absorption, batch, row, descriptors)
+    evidence = gather(context, spectrum, batch, row, descriptors)
     verdict, reasons = judge(evidence)
     return _estimate(
         context,
@@ -58,7 +58,7 @@ def report(
         reasons=reasons,
         quality=quality,
         novelty=Novelty(max(evidence.novelty.values()), threshold=1.0),
-        foil=batch.foils[row],
+        foil=batch.foil[row],
         arrays=arrays,
     )
 
@@ -71,7 +71,7 @@ def perhaps_too_early(run: Run, problem: Reason) -> Reason:
 
 
 def _too_early(
-    context: Context, absorption: Absorption, quality: Quality
+    context: Context, energy_ev: FloatArray, quality: Quality
 ) -> Reason | None:
     """Return why a sweep that goes on has no values yet: too little behind the edge.
 
@@ -81,44 +81,53 @@ def _too_early(
     if norm1 is None or quality.e0_ev is None:
         return None
     needed = quality.e0_ev + norm1 + _LEAST_POST_EDGE_EV
-    last = absorption.energy_ev[-1]
+    last = energy_ev[-1]
     if last >= needed:
         return None
     text = f"measured up to {last:.0f} eV; to normalize, {needed:.0f} eV is needed"
     return Reason("too_early", text)
 
 
-def _settled(context: Context, absorption: Absorption, quality: Quality) -> bool:
+def _settled(context: Context, energy_ev: FloatArray, quality: Quality) -> bool:
     """Whether normalization and networks read nothing that is still to come."""
-    settings, energy = context.settings.normalization, absorption.energy_ev
+    settings = context.settings.normalization
     if settings.pre1 is None or settings.norm2 is None or quality.e0_ev is None:
         return False
     first, last = quality.e0_ev + settings.pre1, quality.e0_ev + settings.norm2
-    return bool(energy[0] <= first and energy[-1] >= last > first)
+    return bool(energy_ev[0] <= first and energy_ev[-1] >= last > first)
 
 
-def _arrays(
-    context: Context, absorption: Absorption, batch: Batch, row: int
-) -> dict[str, FloatArray]:
-    points = len(absorption.energy_ev)
+def _arrays(context: Context, batch: Batch, row: int) -> dict[str, FloatArray]:
+    energy_ev = batch.energy_ev(row)
     return {
-        "energy": absorption.energy_ev,
-        "mu_normalized": _host(batch.sample.normalized.flat[row, :points]),
+        "energy": energy_ev,
+        "mu_normalized": _host(batch.sample.normalized.flat[row, : len(energy_ev)]),
         "grid_energy": context.grid_energy,
         "grid_spectra": _host(batch.grid_spectra[row]),
     }
 
 
 def _quality(batch: Batch, row: int, n_points: int) -> Quality:
-    sample = batch.sample
-    shift = float(batch.axis_shift[row])
+    sample, cleaned = batch.sample, batch.cleaned
+    n_masked = int(cleaned.masked[row])
     return Quality(
         e0_ev=float(sample.normalized.e0[row]),
-        e0_shift_ev=None if math.isnan(shift) else shift,
+        e0_shift_ev=_known(batch.axis_shift[row]),
         edge_step=float(sample.normalized.edge_step[row]),
+        step_std=_known(sample.step_error[row]),
         noise=float(sample.noise[row]),
         n_points=n_points,
+        n_masked=n_masked,
+        masked_ev=cleaned.glitches_ev(row)[:MOST_NAMED] if n_masked else (),
+        n_merged=int(cleaned.absorption.merged[row]),
+        k_max=_known(batch.reach.kmax[row]),
     )
+
+
+def _known(value: Tensor) -> float | None:
+    """Return a number, None where it is NaN."""
+    number = float(value)
+    return None if math.isnan(number) else number
 
 
 def unusable(context: Context, batch: Batch, row: int) -> Reason | None:
@@ -127,10 +136,10 @@ def unusable(context: Context, batch: Batch, row: int) -> Reason | None:
     The step is judged before the edge's position, which means nothing without a step.
     """
     limits = context.settings.quality
-    e0, step, noise = (
+    risen, step, noise = (
         float(values[row])
         for values in (
-            batch.sample.normalized.e0,
+            batch.sample.half_step,
             batch.sample.normalized.edge_step,
             batch.sample.noise,
         )
@@ -142,8 +151,9 @@ def unusable(context: Context, batch: Batch, row: int) -> Reason | None:
     if not noise <= limits.max_noise:
         text = f"noise {noise:.2g} of the edge step per point; at most "
         return Reason("too_noisy", text + f"{limits.max_noise:g}")
-    if not abs(e0 - context.edge_ev) <= limits.max_e0_shift_ev:
-        text = f"the steepest rise is at {e0:.1f} eV, far from {edge}"
+    if not abs(risen - context.edge_ev) <= limits.max_e0_shift_ev:
+        where = "nowhere" if math.isnan(risen) else f"at {risen:.1f} eV"
+        text = f"μ rises through half of its step {where}, far from {edge}"
         return Reason("wrong_edge", text)
     if not bool(batch.differences[row].isfinite().all()):
         grid = context.model.grid

@@ -11,9 +11,11 @@ import numpy as np
 import torch
 
 from xasnn_stream.edges import edge_energy_ev
-from xasnn_stream.engine.batch import Context, compute
+from xasnn_stream.engine.absorption import Absorption, absorb, one_curve
+from xasnn_stream.engine.batch import compute
+from xasnn_stream.engine.context import Context
 from xasnn_stream.engine.foil import Foil
-from xasnn_stream.engine.intake import Absorption, absorb, out_of_range
+from xasnn_stream.engine.intake import doubt, out_of_range
 from xasnn_stream.engine.model import Model, load_model
 from xasnn_stream.engine.report import perhaps_too_early, reject, report, unusable
 from xasnn_stream.engine.settings import EngineSettings
@@ -38,6 +40,7 @@ class Engine:
         self.model_sha256 = model.sha256
         self.descriptors = model.descriptors
         self.device = model.device
+        self._edge = (model.element, model.edge)
         self._context = Context(model, settings, reference, edge_ev)
         if reference is not None:
             self._check(reference)
@@ -65,43 +68,71 @@ class Engine:
         """Run the whole path once on a made-up edge, so that the first sweep is quick."""
         energy = self._context.edge_ev + np.arange(-200.0, 500.0, 1.0)
         mu = 0.5 + np.arctan(energy - self._context.edge_ev) / np.pi
-        compute(self._context, [Absorption(energy, mu, mu)])
+        with torch.no_grad():
+            compute(self._context, one_curve(energy, mu, self.device))
 
     def estimate(self, spectra: Sequence[Spectrum]) -> list[Estimate]:
         """Return one estimate per spectrum, in order; bad data become rejections."""
-        context, model = self._context, self._context.model
-        taken: list[tuple[int, Absorption]] = []
         estimates: dict[int, Estimate] = {}
+        taken: list[int] = []
         for index, spectrum in enumerate(spectra):
-            found = absorb(spectrum, self.settings, model.element, model.edge)
-            if isinstance(found, Reason):
-                estimates[index] = reject(context, spectrum, found)
-                continue
-            energy = found.energy_ev
-            problem = out_of_range(energy, self.settings, model.element, model.edge)
+            problem = doubt(spectrum, self.settings, *self._edge)
             if problem is None:
-                taken.append((index, found))
+                taken.append(index)
             else:
-                drawn = {"energy": energy, "mu": found.mu}
-                problem = perhaps_too_early(spectrum.run, problem)
-                estimates[index] = reject(context, spectrum, problem, arrays=drawn)
+                estimates[index] = reject(self._context, spectrum, problem)
         if taken:
             with torch.no_grad():
-                batch = compute(context, [absorption for _, absorption in taken])
-            for row, (index, absorption) in enumerate(taken):
-                estimates[index] = report(
-                    context, spectra[index], absorption, batch, row
-                )
+                estimates |= self._measured(spectra, taken)
         return [estimates[index] for index in range(len(spectra))]
+
+    def _measured(
+        self, spectra: Sequence[Spectrum], taken: Sequence[int]
+    ) -> dict[int, Estimate]:
+        """Return the estimates of the sweeps `taken`, by their place."""
+        context = self._context
+        chosen = [spectra[index] for index in taken]
+        absorption = absorb(chosen, self.settings, self.device)
+        estimates: dict[int, Estimate] = {}
+        rows: list[int] = []
+        for row, problem in enumerate(self._ranges(absorption)):
+            spectrum = chosen[row]
+            if problem is None:
+                rows.append(row)
+            else:
+                problem = perhaps_too_early(spectrum.run, problem)
+                drawn = absorption.arrays(row)
+                found = reject(context, spectrum, problem, arrays=drawn)
+                estimates[taken[row]] = found
+        if rows:
+            batch = compute(context, absorption.rows(rows))
+            for place, row in enumerate(rows):
+                found = report(context, chosen[row], batch, place)
+                estimates[taken[row]] = found
+        return estimates
+
+    def _ranges(self, absorption: Absorption) -> list[Reason | None]:
+        """Return for every row why its range cannot be normalized, None if it can."""
+        spans = zip(
+            absorption.valid.sum(-1).tolist(),
+            absorption.energy[:, 0].tolist(),
+            absorption.end.tolist(),
+            strict=True,
+        )
+        return [
+            out_of_range(points, (low, high), self.settings, *self._edge)
+            for points, low, high in spans
+        ]
 
     def _check(self, foil: Foil) -> None:
         """Refuse a foil that would be rejected as a sample."""
         context, model = self._context, self._context.model
         edge = f"{model.element} {model.edge}"
-        energy = foil.energy_ev
-        problem = out_of_range(energy, self.settings, model.element, model.edge)
+        absorption = one_curve(foil.energy_ev, foil.mu, self.device)
+        (problem,) = self._ranges(absorption)
         if problem is None:
-            batch = compute(context, [Absorption(energy, foil.mu, None)])
+            with torch.no_grad():
+                batch = compute(context, absorption)
             problem = unusable(context, batch, 0)
         if problem is not None:
             raise FoilError(

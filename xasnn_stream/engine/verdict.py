@@ -79,8 +79,14 @@ def _caution(evidence: Evidence) -> Iterator[Reason]:
     if shift is not None:
         text = f"the energy axis is {shift:+.1f} eV from the foil's by the reference "
         yield Reason("axis_shift", text + "channel; corrected, but look at the mono")
+    yield from _flaws(evidence)
+
+
+def _flaws(evidence: Evidence) -> Iterator[Reason]:
     if evidence.glitches:
         yield Reason("glitch", _glitches(evidence.glitches))
+    if evidence.jumps:
+        yield Reason("jump", _jumps(evidence.jumps))
     if evidence.clipped:
         names = ", ".join(evidence.clipped)
         yield Reason("clipped", f"{names} stands still at its end, as if saturated")
@@ -95,6 +101,11 @@ def _glitches(energies: tuple[float, ...]) -> str:
     named = ", ".join(f"{energy:.1f}" for energy in energies[:_NAMED])
     more = f" and {len(energies) - _NAMED} more" if len(energies) > _NAMED else ""
     return f"glitch or jump: points leave the curve at {named}{more} eV"
+
+
+def _jumps(jumps: tuple[tuple[float, float], ...]) -> str:
+    named = ", ".join(f"{size:+.2g} at {energy:.1f} eV" for energy, size in jumps)
+    return f"the curve jumps, in edge steps by {named}: was the beam lost?"
 
 
 def _far(shift: float | None) -> float | None:

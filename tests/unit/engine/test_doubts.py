@@ -5,6 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
+from xasnn_stream.engine.settings import Cleaning
+
 E0 = 11564.0
 OUTSIDE, CAUTION = "outside", "caution"
 
@@ -55,30 +57,87 @@ def test_the_more_oxide_the_less_is_believed(engine, sweep, absorption):
     assert verdicts == ["ok", CAUTION, OUTSIDE]
 
 
-FLAWS = {
+GLITCHES = {
     "pre-edge": glitch(-80, 0.1),
+    "foot": glitch(-5, 0.05),
+    "rise": glitch(0.0, 0.1),
+    "white line": glitch(4.0, 0.1),
     "12 eV": glitch(12, 0.05),
-    "40 eV": glitch(40, 0.02),
+    "taller than the edge": glitch(100, 1.5),
     "300 eV": glitch(300, 0.5),
-    "jump at -60": jump(-60, 0.05),
-    "jump at 30": jump(30, 0.05),
-    "jump at 200": jump(200, 0.05),
 }
 
 
-@pytest.mark.parametrize("added", FLAWS.values(), ids=FLAWS)
-def test_points_that_leave_the_curve_are_named(engine, sweep, absorption, added):
-    mu = absorption("to38", noise=1e-3, seed=3) + added(sweep)
+@pytest.mark.parametrize("added", GLITCHES.values(), ids=GLITCHES)
+def test_a_glitch_is_left_out_named_and_does_not_move_the_estimate(
+    engine, sweep, absorption, added
+):
+    mu = absorption("to38", noise=1e-3, seed=3)
+    clean, found = engine.estimate([sweep(mu=mu), sweep(mu=mu + added(sweep))])
+    assert (clean.quality.n_masked, clean.quality.masked_ev) == (0, ())
+    assert found.quality.n_masked == 1
+    (at,) = found.quality.masked_ev
+    assert at == sweep().energy_ev[np.argmax(added(sweep))]
+    assert at not in found.arrays["energy"]
+    assert (found.verdict, found.reasons) == ("ok", ())
+    for name, descriptor in clean.descriptors.items():
+        # A tenth of the interval's half width.
+        low, high = descriptor.interval
+        tolerance = 0.1 * (high - low) / 2
+        value = found.descriptors[name].value
+        assert value == pytest.approx(descriptor.value, abs=tolerance)
+
+
+def test_points_are_left_where_the_profile_says_so(load, foil, sweep, absorption):
+    engine = load(foil, cleaning=Cleaning(deglitch=False))
+    mu = absorption("to38", noise=1e-3, seed=3) + glitch(-80, 0.1)(sweep)
+    (estimate,) = engine.estimate([sweep(mu=mu)])
+    assert (estimate.quality.n_masked, estimate.quality.masked_ev) == (0, ())
+    assert len(estimate.arrays["energy"]) == 410
+    assert (estimate.verdict, codes(estimate)) == (CAUTION, {"glitch"})
+    assert f"{E0 - 80:.1f}" in estimate.reasons[0].text
+
+
+def test_what_is_left_of_a_row_does_not_depend_on_its_batch_mates(
+    engine, sweep, absorption
+):
+    mu = absorption("to38", noise=1e-3, seed=3)
+    spoiled = sweep(mu=mu + glitch(60, 0.5)(sweep))
+    (alone,) = engine.estimate([sweep(mu=mu)])
+    beside, _ = engine.estimate([sweep(mu=mu), spoiled])
+    for name, descriptor in alone.descriptors.items():
+        value = beside.descriptors[name].value
+        assert value == pytest.approx(descriptor.value, rel=1e-12)
+
+
+def test_what_is_left_out_side_by_side_is_doubted(engine, sweep, absorption):
+    mu = absorption("to38", noise=1e-3, seed=3)
+    mu = mu + glitch(200, 0.3)(sweep) + glitch(202, 0.3)(sweep)
     (estimate,) = engine.estimate([sweep(mu=mu)])
     assert estimate.verdict in (CAUTION, OUTSIDE)
     assert "glitch" in codes(estimate)
 
 
-@pytest.mark.parametrize("at", [0.0, 4.0])
-def test_a_glitch_on_the_rise_is_found_when_it_is_large(engine, sweep, absorption, at):
-    mu = absorption("to38", noise=1e-3, seed=3) + glitch(at, 0.1)(sweep)
+@pytest.mark.parametrize("at", [-60, 30, 200])
+def test_a_jump_is_named(engine, sweep, absorption, at):
+    mu = absorption("to38", noise=1e-3, seed=3) + jump(at, 0.05)(sweep)
     (estimate,) = engine.estimate([sweep(mu=mu)])
-    assert "glitch" in codes(estimate)
+    assert estimate.verdict in (CAUTION, OUTSIDE)
+    assert codes(estimate) & {"glitch", "jump"}
+
+
+def test_a_jump_is_repaired_where_the_profile_says_so(load, foil, sweep, absorption):
+    mu = absorption("to38", noise=1e-3, seed=3)
+    jumped = sweep(mu=mu + jump(200, 0.3)(sweep))
+    engine = load(foil, cleaning=Cleaning(jumps="repair"))
+    clean, repaired = engine.estimate([sweep(mu=mu), jumped])
+    (flagged,) = load(foil).estimate([jumped])
+    step = clean.quality.edge_step
+    assert abs(flagged.quality.edge_step / step - 1) > 0.05
+    assert repaired.quality.edge_step == pytest.approx(step, rel=0.01)
+    assert "jump" in codes(repaired) & codes(flagged)
+    text = next(r.text for r in repaired.reasons if r.code == "jump")
+    assert f"at {E0 + 201:.1f} eV" in text
 
 
 @pytest.mark.parametrize("noise", [1e-4, 1e-3, 5e-3, 2e-2])

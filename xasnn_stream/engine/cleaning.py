@@ -1,0 +1,67 @@
+"""What is done to the absorption of a batch before it is normalized, and what was found."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from xasnn_stream.engine.absorption import Absorption
+from xasnn_stream.engine.context import Context
+from xasnn_stream.physics.glitches import find_glitches
+from xasnn_stream.physics.jumps import Jumps, Kind, find_jumps, repair
+
+_JUMP: dict[str, Kind] = {"transmission": "additive", "fluorescence": "factor"}
+"""What a lost share of the beam does to μ."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cleaned:
+    """Absorption as it is read, and what left the curve before.
+
+    `energy`, `glitches` and `doubted` are `batch x points` of the absorption as it came:
+    `doubted` are glitches that the curve may not be itself without, because they are
+    still in it or stand side by side. `masked` (`batch`) is how many were left out.
+    """
+
+    absorption: Absorption
+    energy: Tensor
+    glitches: Tensor
+    doubted: Tensor
+    masked: Tensor
+    jumps: Jumps
+
+    def glitches_ev(self, row: int) -> tuple[float, ...]:
+        """Return the energies of a row's glitches, eV, ascending."""
+        return tuple(self.energy[row, self.glitches[row]].tolist())
+
+    def doubted_ev(self, row: int) -> tuple[float, ...]:
+        """Return the energies of a row's glitches that are a reason for doubt, eV."""
+        return tuple(self.energy[row, self.doubted[row]].tolist())
+
+
+def clean(context: Context, absorption: Absorption) -> Cleaned:
+    """Leave out what leaves the curves of a batch, as far as the profile says so."""
+    of, cleaning = absorption, context.settings.cleaning
+    e0 = context.curves(of.energy, of.mu, of.valid).e0
+    others = context.other_edges_ev
+    glitches = find_glitches(
+        of.energy, of.mu, of.valid, of.i0, of.reference, e0, others
+    ).found
+    masked = torch.zeros_like(glitches[:, 0], dtype=torch.long)
+    doubted = glitches
+    if cleaning.deglitch and bool(glitches.any()):
+        of, masked = of.keep(~glitches), glitches.sum(-1)
+        doubted = _side_by_side(glitches)
+    e0 = context.curves(of.energy, of.mu, of.valid).e0
+    jumps = find_jumps(of.energy, of.mu, of.valid, e0, others)
+    if cleaning.jumps == "repair":
+        kind = _JUMP[context.settings.mode]
+        of = replace(of, mu=repair(of.energy, of.mu, jumps, kind))
+    return Cleaned(of, absorption.energy, glitches, doubted, masked, jumps)
+
+
+def _side_by_side(found: Tensor) -> Tensor:
+    """Return which of the points in `found` have a neighbour there, `batch x points`."""
+    padded = functional.pad(found, (1, 1))
+    return found & (padded[:, :-2] | padded[:, 2:])
