@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from xasnn_stream.analysis.checks import flag_numbers
-from xasnn_stream.analysis.cleaning import NOISE_FROM_EV, edges, usable_curves
+from xasnn_stream.analysis.cleaning import edges, usable_curves
 from xasnn_stream.analysis.curves import Account, Curves
 from xasnn_stream.analysis.normalized_scan import NormalizedScan
+from xasnn_stream.analysis.scatter import NOISE_FROM_EV
 from xasnn_stream.analysis.signal import Signal
 from xasnn_stream.edges import next_edge_ev
 from xasnn_stream.physics.background import BackgroundRemoved, autobk

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from xasnn_stream.analysis.axis import with_axis_told
 from xasnn_stream.analysis.checks import check_edge, check_range, check_step
 from xasnn_stream.analysis.curves import Account, Curves, curves_of
 from xasnn_stream.analysis.flaws import with_jumps_told, without_glitches
+from xasnn_stream.analysis.scatter import NOISE_FROM_EV, scatter
 from xasnn_stream.edges import edge_window
 from xasnn_stream.physics.counts import upright
 from xasnn_stream.physics.edge import find_e0
@@ -19,11 +21,6 @@ from xasnn_stream.physics.settings import Normalization
 
 if TYPE_CHECKING:
     from xasnn_stream.analysis.reduction import Request
-
-_ABOVE_EDGE_EV = 60.0
-"""From here on normalized μ is near 1, whatever the white line."""
-NOISE_FROM_EV = 8.0
-"""Noise is read above the rise, which bends faster than points resolve."""
 
 
 def usable_curves(accounts: Sequence[Account], request: "Request") -> Curves:
@@ -52,6 +49,7 @@ def _mended(curves: Curves, request: "Request") -> Curves:
     if cleaning.deglitch:
         e0 = _near_edge(curves, settings)
         curves = without_glitches(curves, e0, cleaning.others)
+    curves = with_axis_told(curves, _windows(curves), request.foil, cleaning.align)
     e0 = _near_edge(curves, settings)
     step = normalize(curves.energy, curves.mu, curves.valid, settings, e0).edge_step
     curves = with_jumps_told(curves, e0, step, cleaning.others, cleaning.jumps)
@@ -76,9 +74,14 @@ def edges(curves: Curves, settings: Normalization) -> Tensor:
     """Return e0 of every row (`batch`, eV): as given, else found near the table's."""
     if settings.e0 is not None:
         return torch.full_like(curves.mu[:, 0], settings.e0)
+    return find_e0(curves.energy, curves.mu, curves.valid, _windows(curves))
+
+
+def _windows(curves: Curves) -> tuple[Tensor, Tensor]:
+    """Return the lowest and highest e0 of each row, each `batch`, eV."""
     windows = [_window(account) for account in curves.accounts]
     low, high = torch.tensor(windows, dtype=torch.float64).reshape(-1, 2).unbind(-1)
-    return find_e0(curves.energy, curves.mu, curves.valid, (low, high))
+    return low, high
 
 
 def _near_edge(curves: Curves, settings: Normalization) -> Tensor:
@@ -124,24 +127,9 @@ def _with_an_edge(curves: Curves, settings: Normalization) -> Curves:
         return curves
     e0 = edges(curves, settings)
     found = normalize(curves.energy, curves.mu, curves.valid, settings, e0)
-    noise = point_noise(curves.energy, found.norm, curves.valid, e0 + NOISE_FROM_EV)
-    relative = curves.energy - e0.unsqueeze(-1)
-    before = (relative >= found.pre1.unsqueeze(-1)) & (
-        relative <= found.pre2.unsqueeze(-1)
-    )
-    above = relative >= _ABOVE_EDGE_EV
-    for account, *numbers in zip(
-        curves.accounts,
-        _rms(found.norm, before & curves.valid).tolist(),
-        _rms(found.flat - 1.0, above & curves.valid).tolist(),
-        noise.tolist(),
-        strict=True,
+    numbers = scatter(curves.energy, curves.valid, found)
+    for account, *of_row in zip(
+        curves.accounts, *(each.tolist() for each in numbers), strict=True
     ):
-        check_step(account, *numbers)
+        check_step(account, *of_row)
     return curves.usable()
-
-
-def _rms(values: Tensor, where: Tensor) -> Tensor:
-    """Return the root mean square over some points of each row, NaN over none, `batch`."""
-    total = torch.where(where, values.square(), 0.0).sum(-1)
-    return (total / where.sum(-1)).sqrt()

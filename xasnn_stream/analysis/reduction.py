@@ -11,6 +11,7 @@ from xasnn_stream.analysis.shipped_models import shipped_models
 from xasnn_stream.analysis.signal import Signal, signal_of
 from xasnn_stream.analysis.which_edge import told_edge
 from xasnn_stream.edges import ELEMENTS
+from xasnn_stream.engine.foil import Foil
 from xasnn_stream.errors import FileError, UsageError
 from xasnn_stream.files.read import read_scans
 from xasnn_stream.physics.settings import Reduction
@@ -38,7 +39,10 @@ class Cleaning:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to normalize and how, and what the caller knows better than the files."""
+    """What to normalize and how, and what the caller knows better than the files.
+
+    `foil` is the standard that reference channels are compared with.
+    """
 
     files: tuple[Path, ...]
     settings: Reduction = field(default_factory=Reduction)
@@ -47,6 +51,7 @@ class Request:
     edge: str | None = None
     mode: str | None = None
     columns: Mapping[str, str] | None = None
+    foil: Foil | None = None
 
 
 def normalize_files(request: Request) -> Iterator[NormalizedScan | Failure]:

@@ -104,9 +104,15 @@ def _add_cleaning(group: Any) -> None:
         "--denoise", choices=_DENOISERS, default="none", help="smooth μ first"
     )
     group.add_argument(
+        "--foil",
+        metavar="FILE",
+        help="standard that reference channels are compared with, FILE#column or "
+        "FILE#scan (default: the tabulated edge)",
+    )
+    group.add_argument(
         "--align",
         action="store_true",
-        help="apply the energy shift of the reference channel, which is reported anyway",
+        help="take the shift of the energy axis off, which is told anyway",
     )
     group.add_argument(
         "--merge", action="store_true", help="merge all scans, as repeats of one"
@@ -153,6 +159,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _request(arguments: argparse.Namespace) -> "Request":
     from xasnn_stream.analysis.reduction import Cleaning, Request
+    from xasnn_stream.engine.foil import read_foil
     from xasnn_stream.physics.settings import (
         Background,
         Normalization,
@@ -181,6 +188,7 @@ def _request(arguments: argparse.Namespace) -> "Request":
         edge=arguments.edge,
         mode=arguments.mode,
         columns=arguments.columns,
+        foil=read_foil(arguments.foil) if arguments.foil else None,
     )
 
 

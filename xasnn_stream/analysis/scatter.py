@@ -1,0 +1,39 @@
+"""How far normalized μ is from 0 before the edge and from 1 above it."""
+
+import torch
+from torch import Tensor
+
+from xasnn_stream.physics.noise import point_noise
+from xasnn_stream.physics.normalize import Normalized
+
+NOISE_FROM_EV = 8.0
+"""Noise is read above the rise, which bends faster than points resolve."""
+
+_ABOVE_EDGE_EV = 60.0
+"""From here on normalized μ is near 1, whatever the white line."""
+
+
+def scatter(
+    energy: Tensor, valid: Tensor, found: Normalized
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return rms deviations before and above the edge, and the noise of a point.
+
+    Each `batch`, in edge steps; NaN where there are no points to tell by. `energy` and
+    `valid` are `batch x points`.
+    """
+    relative = energy - found.e0.unsqueeze(-1)
+    before = (relative >= found.pre1.unsqueeze(-1)) & (
+        relative <= found.pre2.unsqueeze(-1)
+    )
+    above = relative >= _ABOVE_EDGE_EV
+    noise = point_noise(energy, found.norm, valid, found.e0 + NOISE_FROM_EV)
+    return (
+        _rms(found.norm, before & valid),
+        _rms(found.flat - 1.0, above & valid),
+        noise,
+    )
+
+
+def _rms(values: Tensor, where: Tensor) -> Tensor:
+    total = torch.where(where, values.square(), 0.0).sum(-1)
+    return (total / where.sum(-1)).sqrt()
