@@ -13,6 +13,7 @@ from xasnn_stream.engine.measure import (
     Computed,
     Seen,
     common_limits,
+    moved,
     see,
     subtract,
     without_shared_noise,
@@ -34,9 +35,10 @@ class Batch:
     `low`, `high` bound the calibrated interval; `novelty` is `batch x tests`, `outliers`
     `batch x points`. `reach` is the range fitted, `foil` names what was subtracted, None
     if nothing measured; `referenced` says whether the sweep's own channel shows the edge.
-    `axis_shift` is the energy axis against the foil's by that channel, `edge_shift` the
-    sample's edge against the foil's after that (eV, NaN where unknown). `differences`
-    (`batch x bins`) is NaN where a scan does not reach.
+    `axis_shift` is the energy axis against the foil's by that channel, with its standard
+    deviation, `edge_shift` the sample's edge against the foil's after that (eV, NaN where
+    unknown); by `corrected` eV the energies of `sample` are lower than as measured.
+    `differences` (`batch x bins`) is NaN where a scan does not reach.
     """
 
     parts: Parts
@@ -46,10 +48,12 @@ class Batch:
     outliers: Tensor
     sample: Seen
     cleaned: Cleaned
+    corrected: Tensor
     reach: Reach
     foil: list[str | None]
     referenced: Tensor
     axis_shift: Tensor
+    axis_shift_std: Tensor
     edge_shift: Tensor
     differences: Tensor
     grid_spectra: Tensor
@@ -79,8 +83,8 @@ def compute(context: Context, absorption: Absorption) -> Batch:
     parts = decompose(model.parameters, scaling_of(model.tensors), differences)
     margin = model.quantiles[LEVEL] * parts.std
     level = noise_level(differences.noise)
-    known = of.has_foil & ~of.is_own
-    axis_shift = torch.where(known, of.position - foil.position, torch.nan)
+    axis_shift, axis_shift_std = of.axis_shift(foil)
+    corrected = _corrected(context, axis_shift)
     edge_shift = seen.position - foil.position - axis_shift.nan_to_num(0.0)
     return Batch(
         parts=parts,
@@ -88,16 +92,25 @@ def compute(context: Context, absorption: Absorption) -> Batch:
         high=parts.value + margin,
         novelty=novelty_tests(model.novelty, differences.values, level),
         outliers=_outliers(seen),
-        sample=seen,
-        cleaned=cleaned,
+        sample=moved(seen, corrected),
+        cleaned=cleaned.moved(corrected),
+        corrected=corrected,
         reach=mine,
         foil=of.names,
         referenced=of.usable,
         axis_shift=axis_shift,
+        axis_shift_std=axis_shift_std,
         edge_shift=torch.where(of.has_foil, edge_shift, torch.nan),
         differences=differences.values,
         grid_spectra=_grid_spectra(context, seen, foil, of.has_foil, axis_shift),
     )
+
+
+def _corrected(context: Context, axis_shift: Tensor) -> Tensor:
+    """Return by how much energies are lowered, eV, `batch`."""
+    if context.settings.cleaning.align == "report":
+        return torch.zeros_like(axis_shift)
+    return axis_shift.nan_to_num(0.0)
 
 
 def _outliers(seen: Seen) -> Tensor:

@@ -31,6 +31,12 @@ class Cleaned:
     masked: Tensor
     jumps: Jumps
 
+    def moved(self, by: Tensor) -> "Cleaned":
+        """Return the same with what is named at energies lower by some eV, `batch`."""
+        by = by.unsqueeze(-1)
+        jumps = replace(self.jumps, energy=self.jumps.energy - by)
+        return replace(self, energy=self.energy - by, jumps=jumps)
+
     def glitches_ev(self, row: int) -> tuple[float, ...]:
         """Return the energies of a row's glitches, eV, ascending."""
         return tuple(self.energy[row, self.glitches[row]].tolist())

@@ -52,6 +52,19 @@ class Seen:
     step_error: Tensor
 
 
+def moved(seen: Seen, by: Tensor) -> Seen:
+    """Return a batch with its energies lower by some eV, `batch`; all else stays."""
+    of = seen.curves
+    e0 = of.e0 - by
+    return replace(
+        seen,
+        curves=replace(of, energy=of.energy - by.unsqueeze(-1), e0=e0),
+        normalized=replace(seen.normalized, e0=e0),
+        position=seen.position - by,
+        half_step=seen.half_step - by,
+    )
+
+
 def see(of: Curves, settings: Normalization, limits: tuple[Tensor, Tensor]) -> Seen:
     """Normalize a batch within limits relative to e0 and estimate its noise."""
     result = normalize(of.energy, of.mu, of.valid, settings, of.e0, limits)

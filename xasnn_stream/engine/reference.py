@@ -7,7 +7,8 @@ from torch import Tensor
 
 from xasnn_stream.engine.absorption import Absorption
 from xasnn_stream.engine.context import Context
-from xasnn_stream.engine.measure import Curves, see
+from xasnn_stream.engine.measure import Curves, Seen, see
+from xasnn_stream.physics.energy_axis import shift_against
 from xasnn_stream.physics.ragged import widen
 
 OWN_CHANNEL = "reference channel"
@@ -20,7 +21,7 @@ class References:
 
     Rows without a foil hold the sample itself, which is not to be used. `has_foil`,
     `is_own` (the sweep's own channel is subtracted) and `usable` (it shows the edge)
-    are `batch`, and so is `position`, that channel's edge (eV, NaN where not usable).
+    are `batch`. `channels` are the sweeps' own channels, None if no sweep has one.
     """
 
     curves: Curves
@@ -28,12 +29,36 @@ class References:
     has_foil: Tensor
     is_own: Tensor
     usable: Tensor
-    position: Tensor
+    channels: Seen | None
+
+    def axis_shift(self, foil: Seen) -> tuple[Tensor, Tensor]:
+        """Return how far energies are above the foil's, and its standard deviation.
+
+        By the sweep's own channel; eV, NaN where that is not known, both `batch`.
+        """
+        unknown = torch.full_like(foil.position, torch.nan)
+        if self.channels is None:
+            return unknown, unknown
+        known = self.has_foil & self.usable & ~self.is_own
+        mine, theirs = self.channels.curves, foil.curves
+        shift, std = shift_against(
+            mine.energy,
+            self.channels.normalized.flat,
+            mine.valid,
+            self.channels.noise,
+            mine.e0,
+            theirs.energy,
+            foil.normalized.flat,
+            theirs.valid,
+            theirs.e0,
+            foil.noise,
+        )
+        return torch.where(known, shift, unknown), torch.where(known, std, unknown)
 
 
 def references(context: Context, absorption: Absorption) -> References:
     """Choose for every row the sweep's own channel or the deployment's foil, or neither."""
-    usable, position = _own_channels(context, absorption)
+    usable, channels = _own_channels(context, absorption)
     given = context.reference
     own_first = given is None or context.settings.reference_first == "channel"
     is_own = usable if own_first else torch.zeros_like(usable)
@@ -54,15 +79,17 @@ def references(context: Context, absorption: Absorption) -> References:
         has_foil=is_own | (given is not None),
         is_own=is_own,
         usable=usable,
-        position=position,
+        channels=channels,
     )
 
 
-def _own_channels(context: Context, absorption: Absorption) -> tuple[Tensor, Tensor]:
-    """Return which channels show the edge, and where (eV, NaN where they do not)."""
+def _own_channels(
+    context: Context, absorption: Absorption
+) -> tuple[Tensor, Seen | None]:
+    """Return which sweeps' own channels show the edge, and the channels if any are."""
     there = absorption.has_reference
     if not bool(there.any()):
-        return there, torch.full_like(absorption.mu[:, 0], torch.nan)
+        return there, None
     mu = torch.where(there.unsqueeze(-1), absorption.reference, absorption.mu)
     found = context.curves(absorption.energy, mu, absorption.valid)
     limits = found.reach(context.next_edge_ev).limits
@@ -70,7 +97,7 @@ def _own_channels(context: Context, absorption: Absorption) -> tuple[Tensor, Ten
     quality = context.settings.quality
     near = (seen.half_step - context.edge_ev).abs() <= quality.max_e0_shift_ev
     usable = there & near & (seen.normalized.edge_step > quality.min_edge_step)
-    return usable, torch.where(usable, seen.position, torch.nan)
+    return usable, seen
 
 
 def _rows_of(first: Tensor, one: Tensor, other: Tensor) -> Tensor:

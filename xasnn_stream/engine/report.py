@@ -113,6 +113,8 @@ def _quality(batch: Batch, row: int, n_points: int) -> Quality:
     return Quality(
         e0_ev=float(sample.normalized.e0[row]),
         e0_shift_ev=_known(batch.axis_shift[row]),
+        e0_shift_std_ev=_known(batch.axis_shift_std[row]),
+        axis_corrected=bool(batch.corrected[row] != 0),
         edge_step=float(sample.normalized.edge_step[row]),
         step_std=_known(sample.step_error[row]),
         noise=float(sample.noise[row]),

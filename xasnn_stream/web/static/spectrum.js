@@ -40,11 +40,13 @@ export function toggleRange() {
   wholeScan = !wholeScan;
 }
 
-// The measured axis is put on the reference's, as the engine did before it subtracted.
+// The measured axis is put on the reference's, as the engine did before it subtracted,
+// unless what was delivered already is.
 function curvesOf(shown) {
   const arrays = shown?.arrays ?? {};
   const raw = !arrays.mu_normalized;
-  const shift = raw ? 0 : shown.estimate.quality.e0_shift_ev ?? 0;
+  const quality = raw ? {} : shown.estimate.quality;
+  const shift = quality.axis_corrected ? 0 : quality.e0_shift_ev ?? 0;
   const mu = arrays.mu_normalized ?? arrays.mu ?? [];
   const pairs = (arrays.energy ?? []).map((energy, k) => [energy - shift, mu[k]])
     .filter(([energy]) => words.finite(energy)).sort((a, b) => a[0] - b[0]);
