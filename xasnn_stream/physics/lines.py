@@ -48,15 +48,27 @@ def fit_lines(
         end = energy.masked_fill(~valid, -torch.inf).amax(-1)
         limits = (energy[:, 0] - e0, end - e0)
     at_e0 = index_nearest(energy, valid, e0)
-    pre1, pre2 = pre_edge_range(energy, e0, at_e0, settings, limits[0])
-    norm1, norm2, degree = post_edge_range(e0, settings, limits[1])
+    below = pre_edge_range(energy, e0, at_e0, settings, limits[0])
+    above = post_edge_range(e0, settings, limits[1])
+    return lines_over(energy, valid, e0, settings.nvict, (*below, *above))
+
+
+def lines_over(
+    energy: Tensor,
+    valid: Tensor,
+    e0: Tensor,
+    nvict: int,
+    ranges: tuple[Tensor, Tensor, Tensor, Tensor, Tensor],
+) -> Lines:
+    """Prepare fits over given ranges: pre1, pre2, norm1, norm2 and nnorm, each `batch`."""
+    pre1, pre2, norm1, norm2, degree = ranges
     flatness = line_degree(energy, valid, e0, pre1, pre2)
     return Lines(
-        at_e0,
+        index_nearest(energy, valid, e0),
         Fit(energy, valid, e0 + pre1, e0 + pre2, flatness),
-        (energy / e0.unsqueeze(-1)) ** settings.nvict,
+        (energy / e0.unsqueeze(-1)) ** nvict,
         Fit(energy, valid, e0 + norm1, e0 + norm2, degree),
-        (pre1, pre2, norm1, norm2, degree),
+        ranges,
     )
 
 
