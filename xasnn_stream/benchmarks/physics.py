@@ -73,7 +73,7 @@ def _ours(case: Case, spectra: Spectra) -> Callable[[], object]:
 def _reference(case: Case, spectra: Spectra) -> Callable[[int], object]:
     """Return a function that has larch compute the i-th spectrum."""
     xafs, settings = larch.load(), REDUCTION
-    rows = [_row(spectra, i) for i in range(min(case.batch, 64))]
+    rows = [row(spectra, i) for i in range(min(case.batch, 64))]
 
     def one(i: int) -> object:
         energy, mu = rows[i % len(rows)]
@@ -87,7 +87,8 @@ def _reference(case: Case, spectra: Spectra) -> Callable[[int], object]:
     return one
 
 
-def _row(spectra: Spectra, i: int) -> tuple[FloatArray, FloatArray]:
+def row(spectra: Spectra, i: int) -> tuple[FloatArray, FloatArray]:
+    """Return energy and μ of one spectrum, `(points,)`, without what fills its row."""
     energy, mu = spectra.energy, spectra.mu[i].cpu().numpy()
     if spectra.valid is None:
         return energy.cpu().numpy(), mu
