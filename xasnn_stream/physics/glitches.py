@@ -92,10 +92,15 @@ def find_glitches(
 
     Rows of fewer than 13 points are not searched.
     """
+    mu = mu.double()
     e0 = find_e0(energy, mu, valid) if e0 is None else e0
     norm = mu / edge_step(energy, mu, valid, e0).unsqueeze(-1)
-    log_i0 = torch.full_like(mu, torch.nan) if i0 is None else i0.log()
-    foil = torch.full_like(mu, torch.nan) if mu_reference is None else mu_reference
+    log_i0 = torch.full_like(mu, torch.nan) if i0 is None else i0.double().log()
+    foil = (
+        torch.full_like(mu, torch.nan)
+        if mu_reference is None
+        else mu_reference.double()
+    )
     reason = torch.zeros_like(valid, dtype=torch.long)
     place = torch.arange(valid.shape[-1], device=valid.device).expand(valid.shape)
     rows, total = torch.arange(len(mu), device=mu.device), valid.sum(-1)

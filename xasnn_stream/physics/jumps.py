@@ -84,6 +84,7 @@ def find_jumps(
     if valid.shape[-1] <= 2 * _HALF:
         none = mu.new_full((len(mu), MOST), torch.nan)
         return Jumps(none, none, none, none, valid.new_zeros(len(mu)).long())
+    mu = mu.double()
     e0 = find_e0(energy, mu, valid) if e0 is None else e0
     step = edge_step(energy, mu, valid, e0)
     norm = mu / step.unsqueeze(-1)
@@ -113,9 +114,10 @@ def repair(energy: Tensor, mu: Tensor, jumps: Jumps, kind: Kind = "additive") ->
     """
     behind = energy.unsqueeze(-1) > jumps.energy.unsqueeze(1)
     if kind == "additive":
-        return mu - torch.where(behind, jumps.size.unsqueeze(1), 0.0).sum(-1)
+        lower = torch.where(behind, jumps.size.unsqueeze(1), 0.0).sum(-1)
+        return mu - lower.to(mu.dtype)
     factor = jumps.base / (jumps.base + jumps.size)
-    return mu * torch.where(behind, factor.unsqueeze(1), 1.0).prod(-1)
+    return mu * torch.where(behind, factor.unsqueeze(1), 1.0).prod(-1).to(mu.dtype)
 
 
 def _candidates(bent: Tensor, valid: Tensor, sharp: Tensor) -> Tensor:

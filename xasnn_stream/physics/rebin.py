@@ -64,21 +64,22 @@ def rebin(
         Standard deviation of every point, `batch x points`; without it that of the points
         around it, from the spectrum itself.
     """
-    noise = local_noise(energy, mu, valid, e0) if noise is None else noise
+    kind, mu = mu.dtype, mu.double()
+    noise = local_noise(energy, mu, valid, e0) if noise is None else noise.double()
     at, inside = _grid(energy, valid, e0, settings)
     first, stop = _segments(at, inside, energy, valid)
     count = stop - first
     weight = energy / energy[:, :1] if settings.method == "centroid" else None
     total, square = _sums(mu, noise, weight, first, stop)
     whole = count if weight is None else _between(weight, first, stop)
-    left, share = _neighbours(at, energy, valid)
-    between = _mix(mu, left, 1 - share, share)
-    shared = _mix(noise.square(), left, (1 - share).square(), share.square())
+    left, share = beside(at, energy, valid)
+    between = mix(mu, left, 1 - share, share)
+    shared = mix(noise.square(), left, (1 - share).square(), share.square())
     interpolated = (count < _LEAST_TO_AVERAGE) & inside
     whole = torch.where(interpolated, 1, whole)
     values = torch.where(interpolated, between, total / whole)
     spread = torch.where(interpolated, shared, square / whole**2).sqrt()
-    return Rebinned(at, values, inside, spread, interpolated)
+    return Rebinned(at, values.to(kind), inside, spread.to(kind), interpolated)
 
 
 def _grid(
@@ -164,8 +165,11 @@ def _sums(
     return _between(mu, first, stop), _between(variance, first, stop)
 
 
-def _neighbours(at: Tensor, energy: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the point left of each bin, and the share of the one right of it."""
+def beside(at: Tensor, energy: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the point left of each wanted energy, and the share of the one right of it.
+
+    `batch x wanted`; beyond the data the nearest point is alone.
+    """
     ascending = energy.masked_fill(~valid, torch.inf).contiguous()
     right = torch.searchsorted(ascending, at.contiguous(), right=True)
     last = (valid.sum(-1, keepdim=True) - 1).clamp(min=1)
@@ -174,5 +178,6 @@ def _neighbours(at: Tensor, energy: Tensor, valid: Tensor) -> tuple[Tensor, Tens
     return left, ((at - x0) / (x1 - x0)).clamp(0, 1)
 
 
-def _mix(values: Tensor, left: Tensor, low: Tensor, high: Tensor) -> Tensor:
+def mix(values: Tensor, left: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """Return the points at `left` times `low` and the ones right of them times `high`."""
     return low * values.gather(-1, left) + high * values.gather(-1, left + 1)
