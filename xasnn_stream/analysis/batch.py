@@ -1,7 +1,7 @@
 """A batch of scans through cleaning, normalization, background and transform."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,6 +12,7 @@ from xasnn_stream.analysis.cleaning import edges, usable_curves
 from xasnn_stream.analysis.curves import Account, Curves
 from xasnn_stream.analysis.normalized_scan import NormalizedScan
 from xasnn_stream.analysis.scatter import NOISE_FROM_EV
+from xasnn_stream.analysis.short_scans import short_scans, with_short_scans
 from xasnn_stream.analysis.signal import Signal
 from xasnn_stream.edges import next_edge_ev
 from xasnn_stream.physics.background import BackgroundRemoved, autobk
@@ -35,7 +36,7 @@ def reduce_signals(
     curves = usable_curves(accounts, request)
     results = iter(reduce_curves(curves, request))
     return [
-        _refused(account) if account.problem else next(results) for account in accounts
+        refused(account) if account.problem else next(results) for account in accounts
     ]
 
 
@@ -61,7 +62,8 @@ def reduce_curves(curves: Curves, request: "Request") -> Iterator[NormalizedScan
         )
 
 
-def _refused(account: Account) -> NormalizedScan:
+def refused(account: Account) -> NormalizedScan:
+    """Return the result of an unusable scan."""
     signal = account.signal
     return NormalizedScan(
         file=signal.file,
@@ -91,14 +93,19 @@ def _reduce(curves: Curves, request: "Request") -> _Reduced:
     ends = _ends(curves, request.cleaning.others)
     limits = (energy[:, 0] - e0, torch.fmin(curves.end, ends) - e0)
     normalized = normalize(energy, mu, valid, settings.normalization, e0, limits)
+    noise = propagate_normalized(
+        energy, mu, valid, curves.noise, normalized, settings.normalization
+    )
+    normalized, step_std = with_short_scans(
+        curves, normalized, noise.step, limits[1], settings.normalization
+    )
     k_limit = wavenumber(ends - e0)
     background = autobk(
         energy, mu, valid, e0, normalized.edge_step, settings.background, k_limit
     )
+    if bool((short := short_scans(limits[1], settings.normalization)).any()):
+        background = _without_chi(background, short)
     transformed = xftf(background.k, background.chi, settings.transform)
-    noise = propagate_normalized(
-        energy, mu, valid, curves.noise, normalized, settings.normalization
-    )
     of_chi = estimate_noise(background.k, background.chi, background.reached)
     tabulated = torch.tensor(
         [account.tabulated_ev for account in curves.accounts], dtype=torch.float64
@@ -107,17 +114,27 @@ def _reduce(curves: Curves, request: "Request") -> _Reduced:
         "e0_ev": e0,
         "e0_shift_ev": e0 - tabulated,
         "edge_step": normalized.edge_step,
-        "edge_step_std": noise.step,
+        "edge_step_std": step_std,
         "noise": _typical_noise(curves, e0) / normalized.edge_step,
         "epsilon_k": of_chi.epsilon_k,
         "epsilon_r": of_chi.epsilon_r,
         "k_max": background.kmax,
-        "end_ev": curves.end - e0,
+        "end_ev": limits[1],
         "next_edge_ev": torch.where(ends < curves.end, ends, torch.nan),
         "n_points": curves.count,
     }
     lists = {name: values.tolist() for name, values in quality.items()}
     return _Reduced(normalized, background, transformed, lists)
+
+
+def _without_chi(background: BackgroundRemoved, rows: Tensor) -> BackgroundRemoved:
+    """Take χ from rows that have no fine structure to speak of."""
+    return replace(
+        background,
+        chi=background.chi.masked_fill(rows.unsqueeze(-1), torch.nan),
+        reached=background.reached & ~rows.unsqueeze(-1),
+        kmax=background.kmax.masked_fill(rows, torch.nan),
+    )
 
 
 def _typical_noise(curves: Curves, e0: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping
 
 from xasnn_stream.analysis.curves import Account
+from xasnn_stream.analysis.short_scans import PARTIAL_EV
 
 MIN_POINTS = 30
 """Fewer cannot hold pre-edge, edge and post-edge; larch's e0 of 20 is 189 eV off."""
@@ -109,6 +110,12 @@ def flag_numbers(account: Account, quality: Mapping[str, float]) -> None:
     if abs(shift) > _E0_FAR_EV:
         text = f"e0 is {shift:+.1f} eV from the tabulated edge"
         account.flag("e0_far", text)
+    if quality["end_ev"] < PARTIAL_EV:
+        share = quality["edge_step_std"] / quality["edge_step"]
+        text = f"the scan ends {quality['end_ev']:.0f} eV above the edge"
+        account.flag("partial", f"{text}: its step is known to {share:.1%}")
+    if math.isnan(quality["k_max"]):
+        account.flag("no_exafs", "too short in k for a background: no χ(k)")
     if math.isfinite(quality["next_edge_ev"]):
         text = f"ranges end at {quality['next_edge_ev']:.0f} eV, before the next edge"
         account.flag("next_edge", f"{text}: k up to {quality['k_max']:.1f} 1/Å")

@@ -17,7 +17,8 @@ from xasnn_stream.physics.counts import upright
 from xasnn_stream.physics.edge import find_e0
 from xasnn_stream.physics.noise import local_noise, point_noise
 from xasnn_stream.physics.normalize import normalize
-from xasnn_stream.physics.settings import Normalization
+from xasnn_stream.physics.rebin import rebin
+from xasnn_stream.physics.settings import Normalization, Rebinning
 
 if TYPE_CHECKING:
     from xasnn_stream.analysis.reduction import Request
@@ -55,9 +56,31 @@ def _mended(curves: Curves, request: "Request") -> Curves:
     curves = with_jumps_told(curves, e0, step, cleaning.others, cleaning.jumps)
     noise = local_noise(curves.energy, curves.mu, curves.valid, e0)
     curves = replace(curves, noise=noise)
+    if cleaning.rebin:
+        curves = _rebinned(curves, e0)
     if cleaning.denoise != "none":
         curves = _denoised(curves, _near_edge(curves, settings), cleaning.denoise)
     return curves
+
+
+def _rebinned(curves: Curves, e0: Tensor) -> Curves:
+    """Return the batch on bins; channels besides μ stay behind."""
+    found = rebin(curves.energy, curves.mu, curves.valid, e0, Rebinning(), curves.noise)
+    counts = found.valid.sum(-1).tolist()
+    between = found.interpolated.sum(-1).tolist()
+    for account, bins, some in zip(curves.accounts, counts, between, strict=True):
+        account.done["rebinned"] = {"bins": bins, "interpolated": some}
+    without = torch.full_like(found.mu, torch.nan)
+    return Curves(
+        curves.accounts,
+        found.energy,
+        found.mu,
+        found.valid,
+        i0=without,
+        reference=without,
+        transmission=without,
+        noise=found.noise,
+    )
 
 
 def _denoised(curves: Curves, e0: Tensor, name: str) -> Curves:

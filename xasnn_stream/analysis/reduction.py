@@ -97,6 +97,12 @@ def _reduced(
     from xasnn_stream.analysis.batch import reduce_signals
 
     signals = [each for each in waiting if isinstance(each, Signal)]
+    if request.cleaning.merge:
+        from xasnn_stream.analysis.merging import merged
+
+        yield from (each for each in waiting if isinstance(each, Failure))
+        yield from merged(signals, request) if signals else ()
+        return
     results = iter(reduce_signals(signals, request) if signals else [])
     for each in waiting:
         yield next(results) if isinstance(each, Signal) else each
