@@ -177,7 +177,8 @@ def _maps(
     kmax: Tensor | None,
 ) -> Iterator[tuple[Tensor, ChiOfMu]]:
     """Yield which rows have which map."""
-    if valid is not None:
+    if energy.dim() == 2:
+        valid = torch.ones_like(energy, dtype=torch.bool) if valid is None else valid
         for rows in torch.arange(len(e0), device=e0.device).split(_ROWS_AT_ONCE):
             limit = None if kmax is None else kmax[rows]
             yield rows, chi_of_mu(energy[rows], valid[rows], e0[rows], settings, limit)

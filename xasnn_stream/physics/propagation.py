@@ -42,7 +42,8 @@ _LINE, _CURVE = 2, 4
 class NoiseOfNormalized:
     """Standard deviations: `step` (`batch`, in units of μ), `norm` and `flat`.
 
-    The curves are `batch x points` in units of the edge step; padding has no meaning.
+    The curves are `batch x points` in units of the edge step; padding has no meaning. A
+    row without e0 is NaN.
     """
 
     step: Tensor
@@ -86,14 +87,21 @@ def propagate_normalized(
         What `normalize` returned and what it was told; e0 counts as known.
     """
     dtype, variance = mu.dtype, sigma.to(torch.float64).square()
-    if valid is not None:
+    if energy.dim() == 2:
+        valid = torch.ones_like(mu, dtype=torch.bool) if valid is None else valid
         variance = torch.where(valid, variance, 0.0)
         linear = _linear(energy, valid, _ranges(normalized), settings.nvict)
         curves = normalized.edge_step, normalized.norm, normalized.flat
         found = _propagate(linear, variance, *curves)
     else:
         found = _on_common_grid(energy, variance, normalized, settings)
-    return NoiseOfNormalized(*(part.clamp(min=0).sqrt().to(dtype) for part in found))
+    step, norm, flat = (part.clamp(min=0).sqrt().to(dtype) for part in found)
+    lost = normalized.e0.isnan()
+    return NoiseOfNormalized(
+        step.masked_fill(lost, torch.nan),
+        norm.masked_fill(lost.unsqueeze(-1), torch.nan),
+        flat.masked_fill(lost.unsqueeze(-1), torch.nan),
+    )
 
 
 def total_step_std(step: Tensor, noise: Tensor, spread: Tensor) -> Tensor:

@@ -137,6 +137,22 @@ def test_padding_and_single_precision_change_nothing(foil):
     torch.testing.assert_close(single.std, expected.std.float(), rtol=1e-5, atol=0.0)
 
 
+def test_a_row_without_an_edge_spoils_no_other(foil):
+    energy, mu, e0, step = foil
+    sigma = torch.full_like(mu, 0.01).expand(2, -1)
+    pair, steps = mu.expand(2, -1), step.expand(2)
+    edges = torch.cat((torch.full_like(e0, torch.nan), e0))
+    expected = propagate_chi(energy, mu, None, sigma[:1], e0, step, Background())
+    for axis in (energy, energy.expand(2, -1)):
+        found = propagate_chi(axis, pair, None, sigma, edges, steps, Background())
+        assert found.std[0].isnan().all()
+        # The row without e0 counts k from the first point, which is farther.
+        width = expected.std.shape[1]
+        other, beyond = found.std[1:, :width], found.std[1:, width:]
+        torch.testing.assert_close(other, expected.std, rtol=1e-9, atol=1e-14)
+        assert (beyond == 0).all()
+
+
 def test_a_scan_too_short_for_its_background_has_no_noise(foil):
     energy, mu, e0, step = foil
     axis, _, valid = rows(energy, mu)

@@ -91,6 +91,19 @@ def test_a_common_grid_gives_what_rows_give(one):
         torch.testing.assert_close(first, second, rtol=1e-9, atol=1e-14)
 
 
+def test_a_row_without_an_edge_has_no_noise_and_spoils_no_other(one):
+    energy, mu, valid, sigma = one
+    pair, noise = mu.expand(2, -1), sigma.expand(2, -1)
+    e0 = torch.tensor([torch.nan, 8979.0]).double()
+    for axis, data in ((energy[0], None), (energy.expand(2, -1), None)):
+        result = normalize(axis, pair, data, SETTINGS[0], e0)
+        found = propagate_normalized(axis, pair, data, noise, result, SETTINGS[0])
+        alone = normalize(energy, mu, valid, SETTINGS[0], e0[1:])
+        expected = propagate_normalized(energy, mu, valid, sigma, alone, SETTINGS[0])
+        assert found.step[0].isnan()
+        torch.testing.assert_close(found.flat[1:], expected.flat, rtol=1e-9, atol=1e-14)
+
+
 def test_padding_and_single_precision_change_nothing(one, edge):
     energy, mu, valid, sigma = one
     longer = edge(stop=600.0, width=2.0)
