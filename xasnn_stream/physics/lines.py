@@ -86,6 +86,18 @@ class GridLines:
     ranges: Tensor
 
 
+def places_of(
+    e0: Tensor, limits: tuple[Tensor, Tensor] | None
+) -> list[tuple[float, tuple[float, float] | None]]:
+    """Return e0 and limits of every row, to be compared."""
+    edges: list[float] = e0.tolist()
+    if limits is None:
+        return [(edge, None) for edge in edges]
+    low: list[float] = limits[0].expand_as(e0).tolist()
+    high: list[float] = limits[1].expand_as(e0).tolist()
+    return list(zip(edges, zip(low, high, strict=True), strict=True))
+
+
 @lru_cache(maxsize=64)
 def basis(grid: Grid, nvict: int, dtype: torch.dtype) -> Tensor:
     """Return what pre-edge line (two rows) and post-edge polynomial are made of.

@@ -16,7 +16,13 @@ from torch import Tensor
 
 from xasnn_stream.physics.edge import find_e0
 from xasnn_stream.physics.grid import Grid, grid_of
-from xasnn_stream.physics.lines import GridLines, basis, fit_lines, grid_lines
+from xasnn_stream.physics.lines import (
+    GridLines,
+    basis,
+    fit_lines,
+    grid_lines,
+    places_of,
+)
 from xasnn_stream.physics.ragged import gather
 from xasnn_stream.physics.settings import Normalization
 
@@ -123,7 +129,7 @@ def _on_grid(
     limits: tuple[Tensor, Tensor] | None,
 ) -> Normalized:
     """Normalize where all spectra have one grid: coefficients are a matrix times μ."""
-    places = _places(e0, limits)
+    places = places_of(e0, limits)
     different = {place: number for number, place in enumerate(dict.fromkeys(places))}
     if len(different) > _MANY:
         energy, valid = grid.rows(len(mu))
@@ -136,18 +142,6 @@ def _on_grid(
         coefficients[rows] = mu[rows] @ plan.weights
     rows = basis(grid, settings.nvict, mu.dtype)
     return _curves(rows, mu, e0, coefficients, plans, which)
-
-
-def _places(
-    e0: Tensor, limits: tuple[Tensor, Tensor] | None
-) -> list[tuple[float, tuple[float, float] | None]]:
-    """Return e0 and limits of every row, to be compared."""
-    edges: list[float] = e0.tolist()
-    if limits is None:
-        return [(edge, None) for edge in edges]
-    low: list[float] = limits[0].expand_as(e0).tolist()
-    high: list[float] = limits[1].expand_as(e0).tolist()
-    return list(zip(edges, zip(low, high, strict=True), strict=True))
 
 
 def _curves(

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from xasnn_stream.physics.grid import Grid, grid_of
-from xasnn_stream.physics.lines import fit_lines, lines_over
+from xasnn_stream.physics.lines import fit_lines, lines_over, places_of
 from xasnn_stream.physics.polynomial import MAX_DEGREE
 from xasnn_stream.physics.settings import Normalization
 
@@ -119,14 +119,10 @@ def _by_row(
     limits: tuple[Tensor, Tensor] | None,
 ) -> tuple[Tensor, Tensor]:
     """Return what `_variants` does, of rows that share a grid and few places of e0."""
-    bounds = (e0, e0) if limits is None else limits
-    places = torch.stack([e0, *(b.expand_as(e0) for b in bounds)], -1)
-    different, which = places.unique(dim=0, return_inverse=True)
-    rows: list[list[float]] = different.tolist()
-    found = [
-        _on_grid(grid, settings, at, None if limits is None else (low, high))
-        for at, low, high in rows
-    ]
+    places = places_of(e0, limits)
+    different = {place: number for number, place in enumerate(dict.fromkeys(places))}
+    which = torch.tensor([different[place] for place in places], device=mu.device)
+    found = [_on_grid(grid, settings, *place) for place in different]
     weights = torch.stack([weights for weights, _ in found])
     admissible = torch.stack([admissible for _, admissible in found])
     return weights[which].to(mu.dtype), admissible[which]
