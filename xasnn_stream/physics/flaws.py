@@ -185,8 +185,8 @@ def may_be_sharp(energy: Tensor, valid: Tensor, near: Tensor) -> Tensor:
 def edge_step(energy: Tensor, mu: Tensor, valid: Tensor, e0: Tensor) -> Tensor:
     """Return roughly how high the edge is, `batch`, whatever glitches there are.
 
-    Medians above and below the edge; where there is nothing on one side, the range that
-    holds the middle 90 % of the readings. Positive.
+    Medians above and below the edge; where there is nothing on one side, four times the
+    median deviation, which is the range of evenly spread readings. Positive.
     """
     relative = energy - e0.unsqueeze(-1)
 
@@ -195,10 +195,10 @@ def edge_step(energy: Tensor, mu: Tensor, valid: Tensor, e0: Tensor) -> Tensor:
         return mu.masked_fill(~used, torch.nan).nanmedian(-1).values
 
     step = (middle(_BELOW, _ABOVE) - middle(-_ABOVE, -_BELOW)).abs()
-    shares = torch.tensor([0.05, 0.95], dtype=mu.dtype, device=mu.device)
-    low, high = mu.masked_fill(~valid, torch.nan).nanquantile(shares, dim=-1)
-    step = torch.where(step.isfinite() & (step > 0), step, high - low)
-    return step.clamp(min=torch.finfo(mu.dtype).tiny)
+    deviation = (mu - middle(-torch.inf, torch.inf).unsqueeze(-1)).abs()
+    spread = 4 * deviation.masked_fill(~valid, torch.nan).nanmedian(-1).values
+    step = torch.where(step.isfinite() & (step > 0), step, spread)
+    return step.nan_to_num(0.0).clamp(min=torch.finfo(mu.dtype).tiny)
 
 
 def _about(relative: Tensor) -> Tensor:

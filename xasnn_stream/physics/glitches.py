@@ -104,7 +104,8 @@ def find_glitches(
     reason = torch.zeros_like(valid, dtype=torch.long)
     place = torch.arange(valid.shape[-1], device=valid.device).expand(valid.shape)
     rows, total = torch.arange(len(mu), device=mu.device), valid.sum(-1)
-    for _ in range(_PASSES if valid.shape[-1] > 2 * _HALF else 0):
+    searched = len(mu) > 0 and valid.shape[-1] > 2 * _HALF
+    for _ in range(_PASSES if searched else 0):
         part = _Part(energy, norm, valid, log_i0, foil, e0)
         now = _search(part, others)
         changed = (now != NONE).any(-1)

@@ -81,7 +81,7 @@ def find_jumps(
 
     Rows of fewer than 13 points are not searched.
     """
-    if valid.shape[-1] <= 2 * _HALF:
+    if not len(mu) or valid.shape[-1] <= 2 * _HALF:
         none = mu.new_full((len(mu), MOST), torch.nan)
         return Jumps(none, none, none, none, valid.new_zeros(len(mu)).long())
     mu = mu.double()

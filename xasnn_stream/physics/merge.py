@@ -85,7 +85,7 @@ def merge(
 
     At least two scans stay; of two that disagree both do, and `chi2` says so.
     """
-    mu = mu.double()
+    kind, mu = mu.dtype, mu.double()
     given = local_noise(energy, mu, valid, e0) if noise is None else noise.double()
     complete = _complete(energy, valid)
     reason = torch.where(complete, USED, ABORTED)
@@ -102,7 +102,7 @@ def merge(
         if worst is None:
             break
         reason[worst] = why
-    return _average(scans, apart, reason)
+    return _average(scans, apart, reason, kind)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -247,7 +247,7 @@ def _worst(apart: _Apart, used: Tensor, max_shift_ev: float) -> tuple[int | None
     return scan, (SHIFTED, NOISY, DIFFERENT)[int(why.to(torch.uint8).argmax())]
 
 
-def _average(scans: _Scans, apart: _Apart, reason: Tensor) -> Merged:
+def _average(scans: _Scans, apart: _Apart, reason: Tensor, kind: torch.dtype) -> Merged:
     used, seen = reason == USED, reason != ABORTED
     curves, sigma = scans.curves[used], scans.sigma[used]
     weight = (
@@ -266,6 +266,7 @@ def _average(scans: _Scans, apart: _Apart, reason: Tensor) -> Merged:
     alone = mean.new_tensor(torch.nan)
     chi2 = scatter / freedom if freedom else alone
     of_noise = apart.distance[used].square().mean() if freedom else alone
+    mean, noise = mean.to(kind), noise.to(kind)
     found = (apart.shift, apart.scale, apart.distance)
     shift, scale, distance = (torch.where(seen, each, torch.nan) for each in found)
     return Merged(
