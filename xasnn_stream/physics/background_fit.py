@@ -41,6 +41,9 @@ _COMPONENT_STEP = 0.05
 BASE_WEIGHT, _WEIGHT_PER_MEAN = 0.1, 10.0
 _REWEIGHTINGS = 3
 
+_RIDGE = 1e-13
+"""Keeps more knots than components solvable; the refinement undoes it otherwise."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Knots:
@@ -213,11 +216,14 @@ def solve_base(knots: Knots, settings: Background) -> Fit:
     ), 1)  # fmt: skip
     present = torch.arange(functions.shape[-1], device=functions.device)
     present = (present < knots.functions.unsqueeze(-1)) & knots.usable.unsqueeze(-1)
-    system = system * present.unsqueeze(1)
+    # Not by a product: functions of a row without ascending knots are not finite.
+    system = system.where(present.unsqueeze(1), 0.0)
+    clamped = clamped.where(present.unsqueeze(1), 0.0)
     size = system.square().sum(1).sqrt()
     scale = torch.where(size > 0, 1 / size, 0.0)
     scaled = system * scale.unsqueeze(1)
-    normal = scaled.mT @ scaled + torch.diag_embed((scale == 0).to(scale.dtype))
+    normal = scaled.mT @ scaled
+    normal = normal + torch.diag_embed((scale == 0).to(scale.dtype) + _RIDGE)
     factor, _ = torch.linalg.cholesky_ex(normal)
     return _with_clamps(functions, system, factor, scale, clamped)
 
