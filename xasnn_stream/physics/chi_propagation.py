@@ -39,7 +39,8 @@ from xasnn_stream.physics.spline import evaluate, second_derivatives, segments
 _APART = 48
 """Points between those that one spline probes together: the effect of a point on the
 spline falls to a quarter with each further point, and to a half at worst."""
-_ROWS_AT_ONCE = 8
+_POINTS_AT_ONCE = 4096
+"""Points of rows that are worked on together: a matrix takes some hundred per point."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -179,7 +180,8 @@ def _maps(
     """Yield which rows have which map."""
     if energy.dim() == 2:
         valid = torch.ones_like(energy, dtype=torch.bool) if valid is None else valid
-        for rows in torch.arange(len(e0), device=e0.device).split(_ROWS_AT_ONCE):
+        together = max(_POINTS_AT_ONCE // energy.shape[-1], 1)
+        for rows in torch.arange(len(e0), device=e0.device).split(together):
             limit = None if kmax is None else kmax[rows]
             yield rows, chi_of_mu(energy[rows], valid[rows], e0[rows], settings, limit)
         return

@@ -108,7 +108,7 @@ def total_step_std(step: Tensor, noise: Tensor, spread: Tensor) -> Tensor:
     """Return the edge step's standard deviation, noise and systematic, `batch`.
 
     `noise` is in units of the step's, `spread` relative to the step: its spread over
-    admissible pre- and post-edge ranges.
+    admissible pre- and post-edge ranges, as `step_spread` gives it.
     """
     return (noise.square() + (step * spread).square()).sqrt()
 
