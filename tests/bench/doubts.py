@@ -58,6 +58,16 @@ def absorbed(share: float) -> Flaw:
     return flaw
 
 
+def misnormalized(share: float) -> Flaw:
+    """What the model reads, higher as if the step had been measured too low."""
+
+    def flaw(x: FloatArray, mu: FloatArray) -> FloatArray:
+        rise = mu - np.interp(x, x[x < -30], mu[x < -30])
+        return mu + share * rise * np.clip((140 - x) / 40, 0, 1)
+
+    return flaw
+
+
 def harmonics(share: float) -> Flaw:
     return lambda x, mu: -np.log(np.exp(-mu) + share * np.exp(-mu).max())
 
@@ -67,6 +77,7 @@ FLAWS: dict[str, Flaw] = {
     **{f"oxide {share:g}": oxide(share) for share in (0.1, 0.3, 1.0)},
     **{f"jump of {h:g} at 30 eV": jump(30, h) for h in (0.01, 0.05, 0.3)},
     **{f"glitch of {h:g} at 60 eV": glitch(60, h) for h in (0.02, 0.1, 0.5)},
+    "edge step 1 % too low": misnormalized(0.01),
     "self-absorption 0.2": absorbed(0.2),
     "harmonics 0.05": harmonics(0.05),
 }

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from xasnn_stream.cli.main import main
-from xasnn_stream.engine import evidence, intake, verdict
+from xasnn_stream.engine import evidence, intake, unfinished, verdict
 from xasnn_stream.estimate import ALGORITHM, estimate_id
 from xasnn_stream.physics import noise, ranges
 from xasnn_stream.profile import load_profile
@@ -108,6 +108,8 @@ def test_limits_explained_are_those_of_code_and_profile():
         f"edge step below {quality.min_edge_step:g}",
         f"above {100 * quality.max_noise:g} % of the edge step",
         f"energies more than {intake._MAX_RANGE_EV:g} eV from the edge",
+        f"Until {unfinished.LEAST_POST_EDGE_EV:g} eV of the post-edge range are",
+        f"less than {unfinished.LEAST_POST_EDGE_EV:g} eV of the post-edge range were",
         f"axis is more than {verdict._MAX_SHIFT_EV:g} eV from the foil's",
         f"more than {evidence._MAX_SPACING_EV:g} eV without a point",
         f"more than {noise._OUTLIER_SIGMA:g} σ and {100 * noise._OUTLIER_STEP:g} % of "

@@ -11,15 +11,14 @@ from xasnn_stream.engine.context import Context
 from xasnn_stream.engine.inference import decompose, noise_level, scaling_of
 from xasnn_stream.engine.measure import (
     Computed,
-    Seen,
     common_limits,
-    moved,
     see,
     subtract,
     without_shared_noise,
 )
 from xasnn_stream.engine.model import LEVEL
 from xasnn_stream.engine.reference import references
+from xasnn_stream.engine.seen import Seen, moved
 from xasnn_stream.physics.noise import outliers
 from xasnn_stream.physics.ragged import interpolate
 from xasnn_stream.physics.ranges import Reach

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from xasnn_stream.edges import EDGE_ENERGIES_EV, next_edge_ev
 from xasnn_stream.engine.foil import Foil
-from xasnn_stream.engine.measure import Curves
 from xasnn_stream.engine.model import Model
+from xasnn_stream.engine.seen import Curves
 from xasnn_stream.engine.settings import EngineSettings
 from xasnn_stream.physics.edge import find_e0
 from xasnn_stream.spectrum import FloatArray

@@ -26,7 +26,8 @@ class Evidence:
 
     `novelty` holds the tests' values over their limits. `glitches` are energies (eV) of
     points that leave the curve, `jumps` energies and heights (in edge steps), `gap` the
-    ends of a range without points, `clipped` the channels that stand still at their end.
+    ends of a range without points, `clipped` the channels that stand still at their end,
+    `foreseen_step_std` the relative error of an edge step that had to be foreseen.
     """
 
     run: Run
@@ -41,6 +42,7 @@ class Evidence:
     jumps: tuple[tuple[float, float], ...]
     gap: tuple[float, float] | None
     clipped: tuple[str, ...]
+    foreseen_step_std: float | None
 
 
 def gather(
@@ -70,12 +72,18 @@ def gather(
         glitches=tuple(sorted(glitches)),
         jumps=_jumps(batch, row),
         gap=_gap(context, energy, float(batch.sample.position[row])),
+        foreseen_step_std=_foreseen(batch, row),
         clipped=tuple(
             role
             for role, readings in spectrum.channels.items()
             if _PLATEAU <= plateau(readings) < len(readings)
         ),
     )
+
+
+def _foreseen(batch: Batch, row: int) -> float | None:
+    sample = batch.sample
+    return float(sample.step_error[row]) if sample.foreseen[row] else None
 
 
 def _jumps(batch: Batch, row: int) -> tuple[tuple[float, float], ...]:

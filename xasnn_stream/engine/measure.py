@@ -6,11 +6,13 @@ import torch
 from torch import Tensor
 
 from xasnn_stream.engine.inference import Differences
+from xasnn_stream.engine.seen import Curves, Seen
+from xasnn_stream.engine.unfinished import foresee
 from xasnn_stream.physics.align import edge_position, rebin
 from xasnn_stream.physics.edge import half_step
 from xasnn_stream.physics.noise import bin_noise, point_noise
-from xasnn_stream.physics.normalize import Normalized, normalize
-from xasnn_stream.physics.ranges import Reach, reach
+from xasnn_stream.physics.normalize import normalize
+from xasnn_stream.physics.ranges import Reach
 from xasnn_stream.physics.settings import Normalization
 from xasnn_stream.uncertainty.decomposition import White
 
@@ -21,63 +23,24 @@ _NO_NOISE = 1e-5
 not be determined stays NaN, and the sweep is rejected."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Curves:
-    """Absorption of a batch; `energy`, `mu`, `valid` are `batch x points`, `e0` `batch`."""
-
-    energy: Tensor
-    mu: Tensor
-    valid: Tensor
-    e0: Tensor
-
-    def reach(self, next_edge_ev: float | None) -> Reach:
-        """Return how far each curve is of this edge alone."""
-        return reach(self.energy, self.valid, self.e0, next_edge_ev)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Seen:
-    """A normalized batch with its edge position and noise.
-
-    `position` (eV), `half_step` (where μ rises through half its step near e0, eV, NaN
-    where it does not), `noise` of one point and `step_error`, both in units of the edge
-    step, are `batch`.
-    """
-
-    curves: Curves
-    normalized: Normalized
-    position: Tensor
-    half_step: Tensor
-    noise: Tensor
-    step_error: Tensor
-
-
-def moved(seen: Seen, by: Tensor) -> Seen:
-    """Return a batch with its energies lower by some eV, `batch`; all else stays."""
-    of = seen.curves
-    e0 = of.e0 - by
-    return replace(
-        seen,
-        curves=replace(of, energy=of.energy - by.unsqueeze(-1), e0=e0),
-        normalized=replace(seen.normalized, e0=e0),
-        position=seen.position - by,
-        half_step=seen.half_step - by,
-    )
-
-
 def see(of: Curves, settings: Normalization, limits: tuple[Tensor, Tensor]) -> Seen:
-    """Normalize a batch within limits relative to e0 and estimate its noise."""
+    """Normalize a batch within limits relative to e0 and estimate its noise.
+
+    Rows that end too early to be normalized get the step that they will have.
+    """
     result = normalize(of.energy, of.mu, of.valid, settings, of.e0, limits)
     noise = point_noise(of.energy, result.norm, of.valid, of.e0 + _NOISE_FROM_EV)
     noise = noise.clamp(min=_NO_NOISE)
-    return Seen(
+    seen = Seen(
         curves=of,
         normalized=result,
         position=edge_position(of.energy, result.flat, of.valid, of.e0),
         half_step=half_step(of.energy, result.flat, of.valid, of.e0),
         noise=noise,
         step_error=noise * result.edge_step_per_mu.norm(dim=-1),
+        foreseen=torch.zeros_like(noise, dtype=torch.bool),
     )
+    return foresee(seen, settings, limits)
 
 
 def common_limits(sample: Reach, foil: Reach) -> tuple[Tensor, Tensor]:

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from xasnn_stream.engine.absorption import Absorption
 from xasnn_stream.engine.context import Context
-from xasnn_stream.engine.measure import Curves, Seen, see
+from xasnn_stream.engine.measure import see
+from xasnn_stream.engine.seen import Curves, Seen
 from xasnn_stream.physics.energy_axis import shift_against
 from xasnn_stream.physics.ragged import widen
 

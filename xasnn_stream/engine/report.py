@@ -26,8 +26,6 @@ from xasnn_stream.spectrum import FloatArray, Reason, Run, Spectrum
 _OF_THE_RANGE = frozenset(
     ("too_few_points", "wrong_edge", "no_pre_edge", "no_post_edge", "range_too_short")
 )
-_LEAST_POST_EDGE_EV = 100.0
-"""Of the post-edge range: a curve through less swings the edge step by several percent."""
 
 
 def report(context: Context, spectrum: Spectrum, batch: Batch, row: int) -> Estimate:
@@ -40,8 +38,6 @@ def report(context: Context, spectrum: Spectrum, batch: Batch, row: int) -> Esti
     arrays = _arrays(context, batch, row)
     energy_ev = arrays["energy"]
     problem = unusable(context, batch, row)
-    if problem is None and not spectrum.run.final:
-        problem = _too_early(context, energy_ev, quality)
     if problem is not None:
         problem = perhaps_too_early(spectrum.run, problem)
         return reject(context, spectrum, problem, quality, arrays)
@@ -68,24 +64,6 @@ def perhaps_too_early(run: Run, problem: Reason) -> Reason:
     if run.final or problem.code not in _OF_THE_RANGE:
         return problem
     return replace(problem, code="too_early")
-
-
-def _too_early(
-    context: Context, energy_ev: FloatArray, quality: Quality
-) -> Reason | None:
-    """Return why a sweep that goes on has no values yet: too little behind the edge.
-
-    A scan that is as short when it is over is read as far as it goes.
-    """
-    norm1 = context.settings.normalization.norm1
-    if norm1 is None or quality.e0_ev is None:
-        return None
-    needed = quality.e0_ev + norm1 + _LEAST_POST_EDGE_EV
-    last = energy_ev[-1]
-    if last >= needed:
-        return None
-    text = f"measured up to {last:.0f} eV; to normalize, {needed:.0f} eV is needed"
-    return Reason("too_early", text)
 
 
 def _settled(context: Context, energy_ev: FloatArray, quality: Quality) -> bool:

@@ -83,6 +83,12 @@ def _caution(evidence: Evidence) -> Iterator[Reason]:
 
 
 def _flaws(evidence: Evidence) -> Iterator[Reason]:
+    if evidence.foreseen_step_std is not None:
+        text = (
+            "too little behind the edge to measure its step: foreseen from what there "
+        )
+        known = f"is, to {evidence.foreseen_step_std:.1%}"
+        yield Reason("short_post_edge", text + known)
     if evidence.glitches:
         yield Reason("glitch", _glitches(evidence.glitches))
     if evidence.jumps:

@@ -43,7 +43,7 @@ def test_before_it_can_be_normalized_the_absorption_is_shown(engine, part, high)
 
 
 def test_before_the_model_can_read_it_the_normalized_part_is_shown(engine, part):
-    (estimate,) = engine.estimate([part(high=95)])
+    (estimate,) = engine.estimate([part(high=85)])
     assert (estimate.verdict, codes(estimate)) == (
         "rejected",
         ["partial", "too_early"],
@@ -52,13 +52,13 @@ def test_before_the_model_can_read_it_the_normalized_part_is_shown(engine, part)
         estimate.arrays[name] for name in ("grid_energy", "grid_spectra")
     )
     # Edges are aligned to the foil's, which moves the end of the data a little.
-    assert np.isfinite(sample[grid < E0 + 93]).all()
-    assert np.isnan(sample[grid > E0 + 97]).all()
+    assert np.isfinite(sample[grid < E0 + 83]).all()
+    assert np.isnan(sample[grid > E0 + 87]).all()
     # There to be filled: the foil was measured as a whole.
     assert np.isfinite(reference).all()
 
 
-@pytest.mark.parametrize("high", [200, 390])
+@pytest.mark.parametrize("high", [95, 120, 149, 200, 390])
 def test_a_part_has_values_but_no_interval(engine, part, high):
     (estimate,) = engine.estimate([part(high=high)])
     # With little post-edge the step is off, and other doubts may fire as well.
@@ -66,6 +66,32 @@ def test_a_part_has_values_but_no_interval(engine, part, high):
     assert "partial" in codes(estimate)
     assert all(d.interval is None for d in estimate.descriptors.values())
     assert estimate.descriptors["cn1"].value == pytest.approx(7.58, abs=1.0)
+
+
+@pytest.mark.parametrize("high", [95, 120, 149])
+def test_the_step_of_a_part_is_that_of_the_whole_within_its_error(
+    engine, part, sweep, high
+):
+    partial, final = engine.estimate([part(high=high), sweep()])
+    assert codes(partial) == ["partial", "short_post_edge"]
+    error = partial.quality.edge_step / final.quality.edge_step - 1
+    # These sweeps lie on a background that bends more than a measured one.
+    assert abs(error) < 3 * partial.quality.step_std
+    assert 10 * final.quality.step_std < partial.quality.step_std < 0.04
+    for name in ("cn1", "cn3"):
+        now, then = partial.descriptors[name], final.descriptors[name]
+        assert now.value == pytest.approx(then.value, abs=now.std)
+        assert now.std > then.std
+
+
+def test_a_final_scan_that_ends_early_is_a_caution_with_an_interval(engine, part):
+    spectrum = part(high=120)
+    run = dataclasses.replace(spectrum.run, final=True)
+    (estimate,) = engine.estimate([dataclasses.replace(spectrum, run=run)])
+    assert (estimate.verdict, codes(estimate)) == ("caution", ["short_post_edge"])
+    assert f"to {estimate.quality.step_std:.1%}" in estimate.reasons[0].text
+    low, high = estimate.descriptors["cn1"].interval
+    assert low < 7.58 < high
 
 
 def test_a_sweep_from_above_has_no_interval_before_its_pre_edge_is_measured(

@@ -1,0 +1,53 @@
+"""A batch as physics sees it: curves, their edges, and these normalized."""
+
+from dataclasses import dataclass, replace
+
+from torch import Tensor
+
+from xasnn_stream.physics.normalize import Normalized
+from xasnn_stream.physics.ranges import Reach, reach
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Curves:
+    """Absorption of a batch; `energy`, `mu`, `valid` are `batch x points`, `e0` `batch`."""
+
+    energy: Tensor
+    mu: Tensor
+    valid: Tensor
+    e0: Tensor
+
+    def reach(self, next_edge_ev: float | None) -> Reach:
+        """Return how far each curve is of this edge alone."""
+        return reach(self.energy, self.valid, self.e0, next_edge_ev)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """A normalized batch with its edge position and noise.
+
+    `position` (eV), `half_step` (where μ rises through half its step near e0, eV, NaN
+    where it does not), `noise` of one point and `step_error`, both in units of the edge
+    step, and `foreseen` (the step is that of a scan that was not finished) are `batch`.
+    """
+
+    curves: Curves
+    normalized: Normalized
+    position: Tensor
+    half_step: Tensor
+    noise: Tensor
+    step_error: Tensor
+    foreseen: Tensor
+
+
+def moved(seen: Seen, by: Tensor) -> Seen:
+    """Return a batch with its energies lower by some eV, `batch`; all else stays."""
+    of = seen.curves
+    e0 = of.e0 - by
+    return replace(
+        seen,
+        curves=replace(of, energy=of.energy - by.unsqueeze(-1), e0=e0),
+        normalized=replace(seen.normalized, e0=e0),
+        position=seen.position - by,
+        half_step=seen.half_step - by,
+    )
