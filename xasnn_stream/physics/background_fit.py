@@ -186,9 +186,12 @@ def components_of(chi: Tensor, knots: Knots, settings: Background) -> Tensor:
     """Return F W χ of `rows x grid x n` (χ in columns), `rows x 2 components x n`."""
     most = int(knots.components.max())
     rows = _transform_rows(most, len(knots.grid), settings.nfft, chi.device)
-    result = rows @ (chi * knots.weights.unsqueeze(-1))
+    weighted = (chi * knots.weights.unsqueeze(-1)).mT
     below = torch.arange(most, device=chi.device) < knots.components.unsqueeze(-1)
-    return result * torch.cat((below, below), -1).unsqueeze(-1)
+    # One product for all rows and columns, not one per row.
+    result = weighted.reshape(-1, chi.shape[1]) @ rows.T
+    result = result.reshape(*weighted.shape[:2], -1)
+    return (result * torch.cat((below, below), -1).unsqueeze(1)).mT
 
 
 def clamps_of(chi: Tensor, knots: Knots, settings: Background) -> Tensor:

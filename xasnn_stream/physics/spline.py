@@ -49,27 +49,21 @@ def second_derivatives(x: Tensor, y: Tensor, valid: Tensor) -> Tensor:
         step = 1 << power
         if step >= x.shape[-1]:
             break
-        diagonal = torch.addcmul(
-            torch.ones_like(below), below, _up(above, step), value=-1
-        )
-        scale = diagonal.addcmul_(above, _down(below, step), value=-1).reciprocal_()
-        reduced = torch.addcmul(right, below, _up(right, step), value=-1)
-        right = reduced.addcmul_(above, _down(right, step), value=-1).mul_(scale)
-        scale = scale.neg_()
-        below, above = (
-            (below * _up(below, step)).mul_(scale),
-            (above * _down(above, step)).mul_(scale),
-        )
+        low, high = (..., slice(None, -step)), (..., slice(step, None))
+        across = below[high] * above[low]
+        diagonal = torch.ones_like(below)
+        diagonal[high] -= across
+        diagonal[low] -= across
+        scale = diagonal.reciprocal_()
+        reduced = right.clone()
+        reduced[high].addcmul_(below[high], right[low], value=-1)
+        reduced[low].addcmul_(above[low], right[high], value=-1)
+        right = reduced.mul_(scale)
+        below_next, above_next = torch.zeros_like(below), torch.zeros_like(above)
+        torch.mul(below[high], below[low], out=below_next[high])
+        torch.mul(above[low], above[high], out=above_next[low])
+        below, above = below_next.mul_(scale).neg_(), above_next.mul_(scale).neg_()
     return _with_ends(x, right, valid)
-
-
-def _up(values: Tensor, step: int) -> Tensor:
-    """Move values up by `step` points, zeros coming in."""
-    return functional.pad(values[..., :-step], (step, 0))
-
-
-def _down(values: Tensor, step: int) -> Tensor:
-    return functional.pad(values[..., step:], (0, step))
 
 
 def _tridiagonal(x: Tensor, y: Tensor, valid: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -141,7 +135,7 @@ def evaluate(where: Segments, y: Tensor, second: Tensor) -> Tensor:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LocalBasis:
-    """The four cubic B-splines that are not zero at each point, `rows x points x 4`.
+    """The four cubic B-splines that are not zero at each point, `rows x 4 x points`.
 
     `first` (`rows x points`) is the index of the first of them.
     """
@@ -150,18 +144,22 @@ class LocalBasis:
     weights: Tensor
 
     def dense(self, functions: int) -> Tensor:
-        """Return all functions at all points, `rows x points x functions`."""
+        """Return all functions at all points, `rows x points x functions`.
+
+        Points lie next to each other in memory, for sums over them.
+        """
         rows, points = self.first.shape
-        index = self.first.unsqueeze(-1) + torch.arange(4, device=self.first.device)
-        dense = self.weights.new_zeros(rows, points, functions)
-        return dense.scatter_(-1, index, self.weights)
+        dense = self.weights.new_zeros(rows, functions, points)
+        offset = torch.arange(4, device=self.first.device).reshape(-1, 1)
+        index = self.first.unsqueeze(1) + offset
+        return dense.scatter_(1, index, self.weights).mT
 
     def combine(self, coefficients: Tensor) -> Tensor:
         """Return the spline with `rows x functions` coefficients, `rows x points`."""
-        total = self.weights[..., 0] * coefficients.gather(-1, self.first)
+        total = self.weights[:, 0] * coefficients.gather(-1, self.first)
         for offset in range(1, 4):
             at = coefficients.gather(-1, self.first + offset)
-            total = torch.addcmul(total, self.weights[..., offset], at)
+            total = torch.addcmul(total, self.weights[:, offset], at)
         return total
 
 
@@ -195,4 +193,4 @@ def basis(x: Tensor, knots: Tensor, functions: Tensor) -> LocalBasis:
             raised.append(torch.addcmul(carried, above[r], share))
             carried = below[degree - r] * share
         weights = [*raised, carried]
-    return LocalBasis(span - 3, torch.stack(weights, -1))
+    return LocalBasis(span - 3, torch.stack(weights, 1))
