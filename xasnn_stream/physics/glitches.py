@@ -48,9 +48,12 @@ _SCREEN_SIGMA, _SCREEN = 3.0, 0.5
 _PASSES = 4
 _MOST = 0.05
 """Of a row's points; where more leave the curve, they are not what is wrong with it."""
-_WIDEST_EV, _WIDEST_AT_EV = 5.0, 30.0
-"""Across a group of points left out together, at 30 eV above e0, growing as the root of
-the energy as fine structure does; what lies between is not lost."""
+_TOGETHER = (1, 2, 4, 8)
+"""Points averaged: a glitch of a fast scan spreads over many."""
+_WIDEST_EV, _DENSE_EV, _FINE_AT_EV = 5.0, 1.0, 30.0
+"""Across points left out together, so that what lies between is not lost, and between
+averages, so that fine structure is smooth: both at 30 eV above e0, growing as the root of
+the energy as fine structure does."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,7 +78,9 @@ def find_glitches(
     e0: Tensor | None = None,
     others: Sequence[float] = (),
 ) -> Glitches:
-    """Find isolated points, up to three beside each other, that leave a spectrum.
+    """Find narrow groups of points that leave a spectrum.
+
+    Up to three beside each other; of scans finer than 0.05 per angstrom up to 24.
 
     Parameters
     ----------
@@ -101,26 +106,13 @@ def find_glitches(
         if mu_reference is None
         else mu_reference.double()
     )
+    whole = _Part(energy, norm, valid, log_i0, foil, e0)
     reason = torch.zeros_like(valid, dtype=torch.long)
-    place = torch.arange(valid.shape[-1], device=valid.device).expand(valid.shape)
-    rows, total = torch.arange(len(mu), device=mu.device), valid.sum(-1)
-    searched = len(mu) > 0 and valid.shape[-1] > 2 * _HALF
-    for _ in range(_PASSES if searched else 0):
-        part = _Part(energy, norm, valid, log_i0, foil, e0)
-        now = _search(part, others)
-        changed = (now != NONE).any(-1)
-        if not bool(changed.any()):
-            break
-        reason[rows.unsqueeze(-1), place] = torch.maximum(
-            reason[rows.unsqueeze(-1), place], torch.where(valid, now, NONE)
-        )
-        rows, e0 = rows[changed], e0[changed]
-        valid, energy, norm, log_i0, foil, place = mask(
-            now[changed] == NONE,
-            *(t[changed] for t in (valid, energy, norm, log_i0, foil, place)),
-        )
+    for together in _TOGETHER:
+        if len(mu) and valid.shape[-1] // together > 2 * _HALF:
+            reason = _passes(whole, reason, together, others)
     found = reason != NONE
-    too_many = found.sum(-1) > _MOST * total
+    too_many = found.sum(-1) > _MOST * valid.sum(-1)
     found = found & ~too_many.unsqueeze(-1)
     return Glitches(found, torch.where(found, reason, NONE), too_many)
 
@@ -137,37 +129,102 @@ class _Part:
     e0: Tensor
 
 
-def _search(part: _Part, others: Sequence[float]) -> Tensor:
+def _passes(
+    whole: _Part, reason: Tensor, together: int, others: Sequence[float]
+) -> Tensor:
+    """Return the codes after passes over averages of so many points, until none is new."""
+    every = torch.arange(reason.shape[-1], device=reason.device).expand_as(reason)
+    rows = torch.arange(len(reason), device=reason.device)
+    for _ in range(_PASSES):
+        curves = (whole.energy, whole.norm, whole.log_i0, whole.foil, every)
+        valid, energy, norm, log_i0, foil, place = mask(
+            reason[rows] == NONE, *(t[rows] for t in (whole.valid, *curves))
+        )
+        part = _Part(energy, norm, valid, log_i0, foil, whole.e0[rows])
+        averaged = _averaged(part, together)
+        if together > 1 and not bool(_dense(averaged).any()):
+            break
+        now = _search(averaged, others, together).repeat_interleave(together, -1)
+        now = functional.pad(now, (0, reason.shape[-1] - now.shape[-1]))
+        now = torch.where(valid, now, NONE)
+        changed = (now != NONE).any(-1)
+        if not bool(changed.any()):
+            break
+        new = torch.zeros_like(now).scatter_reduce(-1, place, now, "amax")
+        reason = reason.index_copy(0, rows, torch.maximum(reason[rows], new))
+        rows = rows[changed]
+    return reason
+
+
+def _averaged(part: _Part, together: int) -> _Part:
+    """Return the averages of so many points beside each other."""
+    if together == 1:
+        return part
+    whole = part.valid.shape[-1] // together * together
+    energy, norm, log_i0, foil = (
+        each[:, :whole].unflatten(-1, (-1, together)).mean(-1)
+        for each in (part.energy, part.norm, part.log_i0, part.foil)
+    )
+    valid = part.valid[:, :whole].unflatten(-1, (-1, together)).all(-1)
+    return _Part(energy, norm, valid, log_i0, foil, part.e0)
+
+
+def _dense(part: _Part) -> Tensor:
+    """Return where points are close enough to see fine structure as smooth."""
+    gaps = part.energy.diff()
+    wider = torch.maximum(functional.pad(gaps, (1, 0)), functional.pad(gaps, (0, 1)))
+    far = (part.energy - part.e0.unsqueeze(-1)).abs() / _FINE_AT_EV
+    return part.valid & (wider < _DENSE_EV * far.clamp(min=1).sqrt())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Where:
+    """What is known of points: near an edge, perhaps sharp, a glitch of I0."""
+
+    near: Tensor
+    sharp: Tensor
+    in_i0: Tensor
+
+
+def _search(part: _Part, others: Sequence[float], together: int) -> Tensor:
     """Return the codes of points that leave the curve in one pass, `batch x points`."""
-    bent = bend(part.energy, part.norm)
-    used = inner(part.valid)
-    noise = typical(bent, used & (part.energy > part.e0.unsqueeze(-1)))
-    noise = torch.where(noise.isnan(), typical(bent, used), noise)
+    bent, used = bend(part.energy, part.norm), inner(part.valid)
     near = near_edges(part.energy, part.e0, others)
     sharp = may_be_sharp(part.energy, part.valid, near)
-    in_i0 = _leaves(part.energy, part.log_i0, used)
-    size = bent.abs()
-    screen = torch.maximum(
-        _SCREEN_SIGMA * noise, torch.full_like(noise, _SCREEN * _PLAIN)
-    )
-    highest = functional.max_pool1d(size, 3, 1, 1)
-    candidate = (size > screen.unsqueeze(-1)) & used & (size >= highest)
-    ends = part.valid & ~used
-    candidate = (candidate | ends) & (~sharp | in_i0)
+    where = _Where(near, sharp, _leaves(part.energy, part.log_i0, used))
+    candidate = _candidates(part, bent, used) & (~sharp | where.in_i0)
+    if together > 1:
+        candidate = candidate & _dense(part) & ~near
     cut = windows(part.energy, part.norm, bent, part.valid, candidate, _HALF)
     code = torch.zeros_like(part.valid, dtype=torch.long)
-    if not len(cut.row):
-        return code
+    if len(cut.row):
+        _mark(code, part, cut, where)
+    return code
+
+
+def _candidates(part: _Part, bent: Tensor, used: Tensor) -> Tensor:
+    """Return points worth a window: off their neighbours, or at an end of the scan."""
+    noise = typical(bent, used & (part.energy > part.e0.unsqueeze(-1)))
+    noise = torch.where(noise.isnan(), typical(bent, used), noise)
+    screen = (_SCREEN_SIGMA * noise).clamp(min=_SCREEN * _PLAIN).unsqueeze(-1)
+    size = bent.abs()
+    highest = functional.max_pool1d(size, 3, 1, 1)
+    return ((size > screen) & used & (size >= highest)) | (part.valid & ~used)
+
+
+def _mark(code: Tensor, part: _Part, cut: Windows, where: _Where) -> None:
+    """Write the codes of the windows' glitches, the shortest that explains each."""
     open_ = torch.ones(len(cut.row), dtype=torch.bool, device=code.device)
     # Without three points beside it a jump bends into any curve.
     a_jump = best_jump(cut, _REACH).ratio > _SIGMA
+    row = cut.row.unsqueeze(-1)
     for length in range(1, _LONGEST + 1):
         group, ratio, size = _best(cut, length)
-        where = cut.index.gather(-1, group)
-        row = cut.row.unsqueeze(-1)
-        evidence = in_i0[row, where].any(-1)
-        apart = ~near[row, where].any(-1)
-        allowed = apart | ((length == 1) & (evidence | ~sharp[row, where].any(-1)))
+        at = cut.index.gather(-1, group)
+        evidence = where.in_i0[row, at].any(-1)
+        apart = ~where.near[row, at].any(-1)
+        resolved = ~where.sharp[row, at].any(-1)
+        allowed = apart | ((length == 1) & (evidence | resolved))
         limit = torch.where(evidence & apart, _SIGMA_WITH_I0, _SIGMA)
         least = torch.where(ratio > _PLAIN_SIGMA, _PLAIN, _LEAST)
         least = torch.where(apart, least, _LEAST_AT_EDGE)
@@ -175,10 +232,8 @@ def _search(part: _Part, others: Sequence[float]) -> Tensor:
         glitch = glitch & _narrow(part, cut, group) & ~((length > 1) & a_jump)
         open_ = open_ & ~glitch
         pick = glitch.nonzero().squeeze(-1)
-        code[cut.row[pick].unsqueeze(-1), where[pick]] = _explain(
-            part, cut, group, evidence, pick
-        ).unsqueeze(-1)
-    return code
+        found = _explain(part, cut, group, evidence, pick).unsqueeze(-1)
+        code[row[pick], at[pick]] = found.expand(-1, length)
 
 
 def _best(cut: Windows, length: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -217,7 +272,7 @@ def _narrow(part: _Part, cut: Windows, group: Tensor) -> Tensor:
     before = cut.index.gather(-1, (group[:, :1] - 1).clamp(min=0)).squeeze(-1)
     after = cut.index.gather(-1, (group[:, -1:] + 1).clamp(max=last)).squeeze(-1)
     low, high = part.energy[cut.row, before], part.energy[cut.row, after]
-    above = (low - part.e0[cut.row]).abs() / _WIDEST_AT_EV
+    above = (low - part.e0[cut.row]).abs() / _FINE_AT_EV
     return high - low < _WIDEST_EV * above.clamp(min=1).sqrt()
 
 

@@ -107,6 +107,19 @@ def test_two_and_three_points_beside_each_other_are_found():
         assert found_in(mu, energy).found[0].nonzero().flatten().tolist() == expected
 
 
+@pytest.mark.parametrize("width", [0.4, 1.0, 3.0])
+def test_a_glitch_of_a_fast_scan_is_found_over_all_its_points(width):
+    energy = torch.arange(-100.0, 500.0, 0.2).double().unsqueeze(0) + 9000
+    middle = energy[:, at(energy, 250) : at(energy, 260) : 4].T
+    shape = torch.exp(-4 * np.log(2) * ((energy - middle) / width) ** 2)
+    mu = spectrum(energy, 1e-3) + 0.1 * shape
+    found = found_in(mu, energy).found
+    assert (found | (shape < 0.5)).all(1).double().mean() > 0.6
+    assert (found & (shape > 0.5)).any(1).all()
+    assert not (found & ((energy - middle).abs() > width + 2)).any()
+    assert not found_in(spectrum(energy, 1e-3), energy).found.any()
+
+
 def test_one_glitch_does_not_hide_another():
     energy = scan()
     mu = spectrum(energy, 1e-3)
