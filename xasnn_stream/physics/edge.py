@@ -183,7 +183,7 @@ def _steepest_of(smoothed: Tensor, width: Tensor, allowed: Tensor | None) -> Ten
 def _firsts(grid: Grid, mu: Tensor, allowed: Tensor | None) -> Tensor:
     """Return the steepest points of the raw derivative, `batch`."""
     steps, ends = _steps(grid, mu.dtype)
-    slope = (mu[:, 2:] - mu[:, :-2]) / steps
+    slope = (mu[:, 2:] - mu[:, :-2]).div_(steps)
     index, sure = _peak(slope, ends - 1, None if allowed is None else allowed[:, 1:-1])
     index = index + 1
     if not sure.all():

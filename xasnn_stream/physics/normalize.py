@@ -173,5 +173,12 @@ def _curves(
     return Normalized(
         e0, edge_step, norm, flat, pre_edge, coefficients @ rows,
         pre1, pre2, norm1, norm2, nnorm.long(),
-        torch.stack([plan.per_mu for plan in plans])[which],
+        _rows([plan.per_mu for plan in plans], which),
     )  # fmt: skip
+
+
+def _rows(of: list[Tensor], which: Tensor) -> Tensor:
+    """Return one of some rows for each spectrum: `batch x points`, not copied if one."""
+    if len(of) == 1:
+        return of[0].expand(len(which), -1)
+    return torch.stack(of).index_select(0, which)
