@@ -20,7 +20,7 @@ PAGES = sorted(
 SECTION = re.compile(r"\]\((?!https?://)([^)#\s]*)#([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 GUIDES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
-FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
+FLAG = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
 METRIC = re.compile(r"\bxasnn_[a-z_]+_(?:total|seconds|pending|connected)\b")
 OTHER_PROGRAMS_FLAGS = {
     *("--in-address", "--out-address"),  # Bluesky's proxy

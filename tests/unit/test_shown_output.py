@@ -12,7 +12,7 @@ import pytest
 from xasnn_stream.cli.main import main
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("first-hour-with-files.md", "how-an-estimate-is-made.md")
+PAGES = ("first-hour-with-files.md", "how-an-estimate-is-made.md", "normalize.md")
 MEASURED = ROOT.parent / "shared" / "xas-data" / "raw"
 FILES = {
     "PtData.prj": MEASURED / "nanoparticles" / "PtData.prj",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from xasnn_stream.analysis.amplitude import tell_amplitude
 from xasnn_stream.analysis.checks import flag_numbers
 from xasnn_stream.analysis.cleaning import edges, usable_curves
 from xasnn_stream.analysis.curves import Account, Curves
@@ -21,6 +22,7 @@ from xasnn_stream.physics.normalize import Normalized, normalize
 from xasnn_stream.physics.propagation import propagate_normalized
 from xasnn_stream.physics.ranges import NEXT_EDGE_MARGIN_EV
 from xasnn_stream.physics.settings import Reduction
+from xasnn_stream.physics.step_spread import step_spread
 from xasnn_stream.physics.wavenumber import wavenumber
 from xasnn_stream.spectrum import FloatArray
 
@@ -99,6 +101,7 @@ def _reduce(curves: Curves, request: "Request") -> _Reduced:
     normalized, step_std = with_short_scans(
         curves, normalized, noise.step, limits[1], settings.normalization
     )
+    tell_amplitude(curves, normalized, settings.normalization)
     k_limit = wavenumber(ends - e0)
     background = autobk(
         energy, mu, valid, e0, normalized.edge_step, settings.background, k_limit
@@ -115,6 +118,9 @@ def _reduce(curves: Curves, request: "Request") -> _Reduced:
         "e0_shift_ev": e0 - tabulated,
         "edge_step": normalized.edge_step,
         "edge_step_std": step_std,
+        "edge_step_spread": step_spread(
+            energy, mu, valid, settings.normalization, e0, limits
+        ),
         "noise": _typical_noise(curves, e0) / normalized.edge_step,
         "epsilon_k": of_chi.epsilon_k,
         "epsilon_r": of_chi.epsilon_r,

@@ -25,10 +25,11 @@ _MAX_RANGE_EV = 5000.0
 _SURELY_ANOTHER_EV = 1000.0
 """A scan that misses the edge by more was not meant for it."""
 
-_BEFORE, _BEFORE_SIGMA, _MOST_BEFORE = 0.05, 3.0, 0.15
+_BEFORE, _BEFORE_UNTOLD, _BEFORE_SIGMA, _MOST_BEFORE = 0.05, 0.02, 3.0, 0.15
 """What normalized μ may scatter before the edge, rms in edge steps: so much, and so many
 times the noise of a point above it. Usable measured spectra scatter by 0.04 besides their
-noise; fine structure or a kink taken for an edge lies beyond."""
+noise, most by 0.001; fine structure or a kink taken for an edge lies beyond. Where nobody
+knows the edge, less is allowed."""
 _MOST_ABOVE = 0.3
 """What flattened μ may deviate from 1 from 60 eV above the edge on, rms. Usable measured
 spectra stay below 0.1, noise included."""
@@ -86,7 +87,8 @@ def check_step(account: Account, before: float, above: float, noise: float) -> N
     `before` and `above` are the rms deviations, `above` and `noise`, that of a point, NaN
     for a scan too short.
     """
-    most = _BEFORE + _BEFORE_SIGMA * (0.0 if math.isnan(noise) else noise)
+    least = _BEFORE if account.signal.edge else _BEFORE_UNTOLD
+    most = least + _BEFORE_SIGMA * (0.0 if math.isnan(noise) else noise)
     if not before < min(most, _MOST_BEFORE):
         text = f"no edge stands out: below it μ scatters by {before:.2g} of the step"
         account.refuse("no_edge", text)

@@ -174,12 +174,16 @@ def _say(account: Account, lost: int, turned: bool, back: int, merged: int) -> N
         "merged_duplicates": merged,
     }
     if lost:
-        account.flag("not_finite", f"{lost} rows without a finite signal left out")
+        text = f"{lost} row{'s' * (lost > 1)} without a finite signal left out"
+        account.flag("not_finite", text)
     if turned:
         account.flag("reversed", "the scan ran downwards in energy")
     if back:
-        text = f"the energy stepped back {back} times; points are sorted"
-        account.flag("back_steps", text)
+        times = f"{back} times" if back > 1 else "once"
+        account.flag(
+            "back_steps", f"the energy stepped back {times}; points are sorted"
+        )
     if merged:
-        text = f"{merged} readings at an energy that had one already; averaged"
+        readings = f"{merged} reading{'s' * (merged > 1)}"
+        text = f"{readings} at an energy that had one already; averaged"
         account.flag("duplicates", text)

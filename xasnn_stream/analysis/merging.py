@@ -18,6 +18,8 @@ from xasnn_stream.physics.merge import REASONS, USED, Merged, merge
 _WIDTHWISE = ("energy", "mu", "valid", "i0", "reference", "transmission", "noise")
 _NAMED = 5
 """Scans left out that a sentence names; the result has all."""
+_UNLIKE = 7.0
+"""Scatter over what noise predicts, squared; repeats of one sample stay below 5."""
 
 
 def merged(signals: Sequence[Signal], request: Request) -> Iterator[NormalizedScan]:
@@ -91,6 +93,9 @@ def _as_curves(found: Merged, curves: Curves, accounts: Sequence[Account]) -> Cu
         more = f" and {len(left_out) - _NAMED} more" if len(left_out) > _NAMED else ""
         text = f"{len(left_out)} of {len(accounts)} scans left out: {shown}{more}"
         account.flag("rejected", text)
+    if (chi2 := account.done["chi2_of_noise"]) > _UNLIKE:
+        text = f"the scans are {chi2**0.5:.1f} times as far apart as their noise says"
+        account.flag("unlike", f"{text}: of one sample?")
     energy, mu = found.energy.unsqueeze(0), found.mu.unsqueeze(0)
     without = torch.full_like(mu, torch.nan)
     return Curves(
