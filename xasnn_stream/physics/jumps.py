@@ -37,8 +37,11 @@ MOST = 4
 _HALF = 6
 _REACH = 1
 _SIGMA = 7.0
-_LEAST, _LEAST_AT_EDGE = 0.005, 0.03
-"""Of the edge step; clean measured spectra stay below, where an edge rises as well."""
+_LEAST, _LEAST_AT_EDGE, _LEAST_COARSE = 0.005, 0.03, 0.04
+"""Of the edge step; clean measured spectra stay below, where an edge rises as well, and
+behind a rise where points are coarse."""
+_SETTLED_EV = 20.0
+"""Above e0, a rise and its white line are over."""
 _ALIKE = 4.0
 _SCREEN_SIGMA, _SCREEN = 2.0, 0.25
 """Noise and height of a jump that its four neighbours show of it."""
@@ -89,14 +92,16 @@ def find_jumps(
     step = edge_step(energy, mu, valid, e0)
     norm = mu / step.unsqueeze(-1)
     near = near_edges(energy, e0, others)
-    sharp = may_be_sharp(energy, valid, near)
+    coarse = may_be_sharp(energy, valid, near)
+    sharp = coarse & ~_settled(energy, e0, others)
     bent = bend(energy, norm)
     cut = windows(energy, norm, bent, valid, _candidates(bent, valid, sharp), _HALF)
     jump = best_jump(cut, _REACH)
     height, spike = jump.height, _spikes(cut) > jump.gain
     spread = _spread(cut, jump)
     at = cut.index.gather(-1, jump.first.unsqueeze(-1)).squeeze(-1)
-    least = torch.where(near[cut.row, at], _LEAST_AT_EDGE, _LEAST)
+    least = torch.where(near, _LEAST_AT_EDGE, _LEAST)
+    least = torch.where(coarse, _LEAST_COARSE, least)[cut.row, at]
     found = (jump.ratio > _SIGMA) & (height.abs() > least) & ~spike
     found = found & ~sharp[cut.row, at]
     every = torch.zeros_like(mu)
@@ -118,6 +123,13 @@ def repair(energy: Tensor, mu: Tensor, jumps: Jumps, kind: Kind = "additive") ->
         return mu - lower.to(mu.dtype)
     factor = jumps.base / (jumps.base + jumps.size)
     return mu * torch.where(behind, factor.unsqueeze(1), 1.0).prod(-1).to(mu.dtype)
+
+
+def _settled(energy: Tensor, e0: Tensor, others: Sequence[float]) -> Tensor:
+    """Return where the rise of the edge is over and no other edge is near."""
+    none = torch.full_like(e0, -torch.inf)
+    above = energy > (e0 + _SETTLED_EV).unsqueeze(-1)
+    return above & ~near_edges(energy, none, others)
 
 
 def _candidates(bent: Tensor, valid: Tensor, sharp: Tensor) -> Tensor:

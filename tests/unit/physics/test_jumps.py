@@ -39,7 +39,7 @@ def test_a_spectrum_without_jumps_has_none(noise):
         assert not find_jumps(*jumping(noise=noise, seed=seed), E0).count.any()
 
 
-@pytest.mark.parametrize("at", [-60.0, 60.0, 150.0, 400.0, 700.0])
+@pytest.mark.parametrize("at", [-60.0, 30.0, 60.0, 150.0, 400.0, 700.0])
 @pytest.mark.parametrize("height", [0.3, -0.3, 0.05])
 def test_a_jump_is_found_with_its_energy_and_height(at, height):
     energy, mu, valid = jumping((at, height))
@@ -132,3 +132,18 @@ def test_scale_and_batch_mates_do_not_matter():
     alone = find_jumps(energy, first, valid, E0)
     torch.testing.assert_close(both.size[:1], alone.size, equal_nan=True)
     assert both.size[1, 0] / 2e4 == pytest.approx(0.3, abs=0.01)
+
+
+@pytest.mark.parametrize("spacing", [0.2, 0.5, 1.0, 2.0, 5.0])
+@pytest.mark.parametrize("off", [0.0, -15.0, 10.0])
+def test_an_edge_with_its_white_line_is_no_jump_even_if_e0_is_off(spacing, off):
+    relative = torch.arange(-60.0, 200.0, spacing, dtype=torch.float64)
+    phases = torch.linspace(0, spacing, 5)[:-1].double().unsqueeze(-1)
+    x = relative + phases
+    energy = (2472.0 + relative).expand_as(x)
+    e0 = torch.full((len(x),), 2472.0 + off, dtype=torch.float64)
+    valid = torch.ones_like(x, dtype=torch.bool)
+    for height in (0.0, 1.0, 8.0):
+        line = height * torch.exp(-(((x - 0.5) / 0.6) ** 2) / 2)
+        mu = 0.5 + torch.atan(x / 0.4) / torch.pi + line
+        assert not find_jumps(energy, mu, valid, e0).count.any()
