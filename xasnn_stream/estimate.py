@@ -46,10 +46,13 @@ class Quality:
     """What the measurement itself looks like; None where it could not be determined.
 
     `e0_shift_ev` is how far the energy axis is above the foil's by the reference channel,
-    and `axis_corrected` whether all energies given are corrected by it. `step_std` is the edge step's standard deviation by counting noise, relative to it,
-    `noise` that of one point, in edge steps. `n_points` came; `n_masked` of them were left
-    out, at most `MOST_NAMED` of which `masked_ev` names, and `n_merged` averaged into
-    another of their energy. `k_max` (1/angstrom) is where the usable range ends.
+    and `axis_corrected` whether all energies given are corrected by it. `step_std` is the
+    edge step's standard deviation by noise (or by what had to be foreseen of it),
+    `step_spread` that over admissible pre- and post-edge ranges, both relative to the
+    step, and `noise` that of one point, in edge steps. `n_points` came; `n_masked` of
+    them were left out, at most `MOST_NAMED` of which `masked_ev` names, and `n_merged`
+    averaged into another of their energy. `k_max` (1/angstrom) is where the usable range
+    ends.
     """
 
     e0_ev: float | None = None
@@ -63,6 +66,7 @@ class Quality:
     e0_shift_std_ev: float | None = None
     axis_corrected: bool = False
     step_std: float | None = None
+    step_spread: float | None = None
     k_max: float | None = None
 
 

@@ -22,6 +22,7 @@ from xasnn_stream.engine.seen import Seen, moved
 from xasnn_stream.physics.noise import outliers
 from xasnn_stream.physics.ragged import interpolate
 from xasnn_stream.physics.ranges import Reach
+from xasnn_stream.physics.step_spread import step_spread
 from xasnn_stream.spectrum import FloatArray
 from xasnn_stream.uncertainty.decomposition import Parts
 from xasnn_stream.uncertainty.novelty import novelty_tests
@@ -37,6 +38,7 @@ class Batch:
     `axis_shift` is the energy axis against the foil's by that channel, with its standard
     deviation, `edge_shift` the sample's edge against the foil's after that (eV, NaN where
     unknown); by `corrected` eV the energies of `sample` are lower than as measured.
+    `step_spread` is the edge step's spread over admissible ranges, relative to it.
     `differences` (`batch x bins`) is NaN where a scan does not reach.
     """
 
@@ -48,6 +50,7 @@ class Batch:
     sample: Seen
     cleaned: Cleaned
     corrected: Tensor
+    step_spread: Tensor
     reach: Reach
     foil: list[str | None]
     referenced: Tensor
@@ -73,7 +76,9 @@ def compute(context: Context, absorption: Absorption) -> Batch:
     next_edge = context.next_edge_ev
     mine, theirs = (c.reach(next_edge) for c in (sample, of.curves))
     limits = common_limits(mine, theirs)
-    seen, foil = see(sample, settings, limits), see(of.curves, settings, limits)
+    is_raw = context.settings.cleaning.denoise == "none"
+    seen = see(sample, settings, limits, None if is_raw else cleaned.measured)
+    foil = see(of.curves, settings, limits)
     computed = Computed(
         model.grid, model.tensors["computed_foil"], float(model.tensors["edge_at"])
     )
@@ -94,6 +99,9 @@ def compute(context: Context, absorption: Absorption) -> Batch:
         sample=moved(seen, corrected),
         cleaned=cleaned.moved(corrected),
         corrected=corrected,
+        step_spread=step_spread(
+            sample.energy, sample.mu, sample.valid, settings, sample.e0, limits
+        ),
         reach=mine,
         foil=of.names,
         referenced=of.usable,

@@ -8,8 +8,11 @@ from torch.nn import functional
 
 from xasnn_stream.engine.absorption import Absorption
 from xasnn_stream.engine.context import Context
+from xasnn_stream.engine.measure import NOISE_FROM_EV
+from xasnn_stream.physics.denoise.table import DENOISERS
 from xasnn_stream.physics.glitches import find_glitches
 from xasnn_stream.physics.jumps import Jumps, Kind, find_jumps, repair
+from xasnn_stream.physics.noise import point_noise
 
 _JUMP: dict[str, Kind] = {"transmission": "additive", "fluorescence": "factor"}
 """What a lost share of the beam does to μ."""
@@ -19,12 +22,14 @@ _JUMP: dict[str, Kind] = {"transmission": "additive", "fluorescence": "factor"}
 class Cleaned:
     """Absorption as it is read, and what left the curve before.
 
+    `measured` is μ of the same points before it was denoised, `batch x points`.
     `energy`, `glitches` and `doubted` are `batch x points` of the absorption as it came:
     `doubted` are glitches that the curve may not be itself without, because they are
     still in it or stand side by side. `masked` (`batch`) is how many were left out.
     """
 
     absorption: Absorption
+    measured: Tensor
     energy: Tensor
     glitches: Tensor
     doubted: Tensor
@@ -64,7 +69,16 @@ def clean(context: Context, absorption: Absorption) -> Cleaned:
     if cleaning.jumps == "repair":
         kind = _JUMP[context.settings.mode]
         of = replace(of, mu=repair(of.energy, of.mu, jumps, kind))
-    return Cleaned(of, absorption.energy, glitches, doubted, masked, jumps)
+    read = replace(of, mu=_denoised(cleaning.denoise, of, e0))
+    return Cleaned(read, of.mu, absorption.energy, glitches, doubted, masked, jumps)
+
+
+def _denoised(name: str, of: Absorption, e0: Tensor) -> Tensor:
+    """Return μ by a denoiser, `batch x points`."""
+    if name == "none":
+        return of.mu
+    noise = point_noise(of.energy, of.mu, of.valid, e0 + NOISE_FROM_EV)
+    return DENOISERS[name](of.energy, of.mu, of.valid, noise, e0).mu
 
 
 def _side_by_side(found: Tensor) -> Tensor:

@@ -16,24 +16,35 @@ from xasnn_stream.physics.ranges import Reach
 from xasnn_stream.physics.settings import Normalization
 from xasnn_stream.uncertainty.decomposition import White
 
-_NOISE_FROM_EV = 8.0
+NOISE_FROM_EV = 8.0
 """Noise is read above the white line, which bends faster than points resolve."""
 _NO_NOISE = 1e-5
 """Of the edge step; a made curve has no noise, and noise has a logarithm. Noise that could
 not be determined stays NaN, and the sweep is rejected."""
 
 
-def see(of: Curves, settings: Normalization, limits: tuple[Tensor, Tensor]) -> Seen:
+def see(
+    of: Curves,
+    settings: Normalization,
+    limits: tuple[Tensor, Tensor],
+    measured: Tensor | None = None,
+) -> Seen:
     """Normalize a batch within limits relative to e0 and estimate its noise.
 
+    `measured` is μ before it was denoised (`batch x points`, None where it was not): its
+    noise is what values are uncertain by.
     Rows that end too early to be normalized get the step that they will have.
     """
     result = normalize(of.energy, of.mu, of.valid, settings, of.e0, limits)
-    noise = point_noise(of.energy, result.norm, of.valid, of.e0 + _NOISE_FROM_EV)
+    rough = result.norm
+    if measured is not None:
+        rough = rough + (measured - of.mu) / result.edge_step.unsqueeze(-1)
+    noise = point_noise(of.energy, rough, of.valid, of.e0 + NOISE_FROM_EV)
     noise = noise.clamp(min=_NO_NOISE)
     seen = Seen(
         curves=of,
         normalized=result,
+        rough=rough,
         position=edge_position(of.energy, result.flat, of.valid, of.e0),
         half_step=half_step(of.energy, result.flat, of.valid, of.e0),
         noise=noise,
@@ -57,8 +68,8 @@ def without_shared_noise(sample: Seen, foil: Seen, shared: Tensor) -> tuple[Seen
     """
     points = min(sample.curves.energy.shape[1], foil.curves.energy.shape[1])
     of = sample.curves
-    apart = sample.normalized.norm[:, :points] - foil.normalized.norm[:, :points]
-    start = of.e0 + _NOISE_FROM_EV
+    apart = sample.rough[:, :points] - foil.rough[:, :points]
+    start = of.e0 + NOISE_FROM_EV
     joint = point_noise(of.energy[:, :points], apart, of.valid[:, :points], start)
     joint = joint.clamp(min=_NO_NOISE)
     return (

@@ -95,6 +95,7 @@ def _quality(batch: Batch, row: int, n_points: int) -> Quality:
         axis_corrected=bool(batch.corrected[row] != 0),
         edge_step=float(sample.normalized.edge_step[row]),
         step_std=_known(sample.step_error[row]),
+        step_spread=_known(batch.step_spread[row]),
         noise=float(sample.noise[row]),
         n_points=n_points,
         n_masked=n_masked,

@@ -26,6 +26,7 @@ class Curves:
 class Seen:
     """A normalized batch with its edge position and noise.
 
+    `rough` is normalized μ before it was denoised, `batch x points`.
     `position` (eV), `half_step` (where μ rises through half its step near e0, eV, NaN
     where it does not), `noise` of one point and `step_error`, both in units of the edge
     step, and `foreseen` (the step is that of a scan that was not finished) are `batch`.
@@ -33,6 +34,7 @@ class Seen:
 
     curves: Curves
     normalized: Normalized
+    rough: Tensor
     position: Tensor
     half_step: Tensor
     noise: Tensor

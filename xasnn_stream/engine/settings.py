@@ -5,6 +5,11 @@ from typing import Literal
 
 from xasnn_stream.physics.settings import Normalization
 
+Denoising = Literal[
+    "none", "savitzky_golay", "whittaker", "gaussian_process", "wavelet"
+]
+"""Names of the denoisers, for those who may not load torch to ask."""
+
 
 @dataclass(frozen=True, slots=True)
 class QualityLimits:
@@ -24,12 +29,13 @@ class Cleaning:
 
     Points that leave the curve are left out (`deglitch`), what is behind a jump of the
     beam is moved (`jumps`), and energies are corrected by the reference channel
-    (`align`); else each is only reported.
+    (`align`); else each is only reported. `denoise` names a denoiser of `physics`.
     """
 
     deglitch: bool = True
     jumps: Literal["flag", "repair"] = "flag"
     align: Literal["report", "apply"] = "report"
+    denoise: Denoising = "none"
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ def foresee(seen: Seen, settings: Normalization, limits: tuple[Tensor, Tensor]) 
     return replace(
         seen,
         normalized=replace(old, edge_step=step, norm=norm, flat=flat),
+        rough=seen.rough * scale.unsqueeze(-1),
         position=edge_position(of.energy, flat, of.valid, of.e0),
         half_step=half_step(of.energy, flat, of.valid, of.e0),
         noise=seen.noise * scale.abs(),

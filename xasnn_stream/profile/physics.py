@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, StrictBool, StrictInt, ValidationInfo, field_validator
 
-from xasnn_stream.engine.settings import Cleaning, Grid, QualityLimits
+from xasnn_stream.engine.settings import Cleaning, Denoising, Grid, QualityLimits
 from xasnn_stream.physics.settings import Normalization
 from xasnn_stream.profile.section import Number, Positive, Section
 
@@ -29,6 +29,10 @@ class CleaningModel(Section):
         default=_CLEANING.align,
         description="report how far the energy axis is from the foil's by the "
         "reference channel, or correct energies by it as well",
+    )
+    denoise: Denoising = Field(
+        default=_CLEANING.denoise,
+        description="method that takes noise from the absorption of a sweep",
     )
 
 

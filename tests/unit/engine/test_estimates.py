@@ -280,3 +280,10 @@ def test_the_step_s_error_by_noise_is_reported(engine, sweep, absorption):
     )
     # Of 40 draws a standard deviation is known to 11 %.
     assert np.mean([q.step_std for q in found]) == pytest.approx(scatter, rel=0.35)
+
+
+def test_the_step_s_spread_over_admissible_ranges_is_reported(engine, sweep):
+    (estimate,) = engine.estimate([sweep()])
+    # The step is 1.1, but the background bends, which no line or parabola follows.
+    error = abs(estimate.quality.edge_step / 1.1 - 1)
+    assert 0.02 < error < 2 * estimate.quality.step_spread < 0.2
