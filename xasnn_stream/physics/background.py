@@ -170,15 +170,14 @@ def _by_operators(
     bases = [
         operator.at_base(*of) for (operator, _), of in zip(known, curves, strict=True)
     ]
-    counts = torch.tensor([len(rows) for _, rows in known], device=mu.device)
-    components = mu.new_tensor([operator.components for operator, _ in known])
-    spreads = torch.stack([operator.spread for operator, _ in known])
+    counts = [len(rows) for _, rows in known]
     moves = reweight(
         torch.cat([base.clamped for base in bases]),
         torch.cat([base.size for base in bases]),
-        components.repeat_interleave(counts),
-        spreads.repeat_interleave(counts, 0),
-    ).split(counts.tolist())
+        torch.cat([base.size.new_full(base.size.shape, each.components)
+                   for (each, _), base in zip(known, bases, strict=True)]),
+        torch.cat([each.spread.expand(len(rows), -1) for each, rows in known]),
+    ).split(counts)  # fmt: skip
     parts = []
     for (operator, _), base, of, move in zip(known, bases, curves, moves, strict=True):
         chi, bkg = operator.moved(base, move, *of)

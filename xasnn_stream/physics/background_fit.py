@@ -274,13 +274,12 @@ def reweight(
     """
     base = BASE_WEIGHT**2
     extra = torch.zeros_like(clamped[..., :1])
-    for _ in range(_REWEIGHTINGS + 1):
-        shrink = 1 / (1 + extra * spread)
-        left = clamped * shrink
-        moved = (extra.square() * spread * left.square()).sum(-1)
-        size = components + base * (clamped.square() - left.square()).sum(-1) + moved
+    constant = components + base * clamped.square().sum(-1)
+    for _ in range(_REWEIGHTINGS):
+        left = (clamped / (1 + extra * spread)).square()
+        held = left.sum(-1)
+        size = constant + (left * (extra.square() * spread - base)).sum(-1)
         weight = BASE_WEIGHT + _WEIGHT_PER_MEAN * size.clamp(min=0) / number
-        held = left.square().sum(-1)
         slope = 1 + 2 * _WEIGHT_PER_MEAN * weight * held / number
         extra = (weight.square() / slope - base).unsqueeze(-1)
     return extra * clamped / (1 + extra * spread)

@@ -10,6 +10,7 @@ R; and the noise of χ from the components at R where no atoms are seen.
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -61,8 +62,11 @@ def xftf(
     kmax
         Upper ends of the windows, `batch`, in place of `settings.kmax`.
     """
-    kwin = _forward_window(k, settings, kmax)
-    weights = kwin * k.pow(settings.kweight)
+    if kmax is None:
+        kwin, weights = _shared_window(len(k), settings, k.device)
+    else:
+        kwin = _forward_window(k, settings, kmax)
+        weights = kwin * k.pow(settings.kweight)
     step = math.pi / (settings.kstep * settings.nfft)
     bins = int(min(settings.nfft / 2, 1.01 + settings.rmax_out / step))
     padded = torch.fft.rfft(chi * weights.to(chi.dtype), n=settings.nfft)
@@ -70,10 +74,20 @@ def xftf(
     return ForwardTransformed(uniform_grid(bins, step, chi.device), chir, kwin)
 
 
-def _forward_window(k: Tensor, settings: Transform, kmax: Tensor | None) -> Tensor:
+@lru_cache(maxsize=64)
+def _shared_window(
+    points: int, settings: Transform, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Return the window of all rows, `1 x nk`, and with the k-weight."""
+    k = uniform_grid(points, settings.kstep, device)
+    kwin = _forward_window(k, settings, k.new_tensor([settings.kmax]))
+    return kwin, kwin * k.pow(settings.kweight)
+
+
+def _forward_window(k: Tensor, settings: Transform, kmax: Tensor) -> Tensor:
     """Return the window on `k`, `rows x nk`; the grid it is made on may be longer."""
     dk2 = settings.dk if settings.dk2 is None else settings.dk2
-    upper = k.new_tensor([settings.kmax]) if kmax is None else kmax.to(k)
+    upper = kmax.to(k)
     lower = torch.full_like(upper, settings.kmin)
     points = grid_points((upper + dk2).clamp(min=float(k[-1])), settings.kstep)
     grid = uniform_grid(int(points.max()), settings.kstep, k.device)
