@@ -50,7 +50,8 @@ def fit_lines(
     at_e0 = index_nearest(energy, valid, e0)
     below = pre_edge_range(energy, e0, at_e0, settings, limits[0])
     above = post_edge_range(e0, settings, limits[1])
-    return lines_over(energy, valid, e0, settings.nvict, (*below, *above))
+    highest = 2 if settings.nnorm is None else settings.nnorm
+    return lines_over(energy, valid, e0, settings.nvict, (*below, *above), highest)
 
 
 def lines_over(
@@ -59,15 +60,19 @@ def lines_over(
     e0: Tensor,
     nvict: int,
     ranges: tuple[Tensor, Tensor, Tensor, Tensor, Tensor],
+    highest: int = MAX_DEGREE,
 ) -> Lines:
-    """Prepare fits over given ranges: pre1, pre2, norm1, norm2 and nnorm, each `batch`."""
+    """Prepare fits over given ranges: pre1, pre2, norm1, norm2 and nnorm, each `batch`.
+
+    No `nnorm` is above `highest`.
+    """
     pre1, pre2, norm1, norm2, degree = ranges
     flatness = line_degree(energy, valid, e0, pre1, pre2)
     return Lines(
         index_nearest(energy, valid, e0),
-        Fit(energy, valid, e0 + pre1, e0 + pre2, flatness),
+        Fit(energy, valid, e0 + pre1, e0 + pre2, flatness, highest=1),
         (energy / e0.unsqueeze(-1)) ** nvict,
-        Fit(energy, valid, e0 + norm1, e0 + norm2, degree),
+        Fit(energy, valid, e0 + norm1, e0 + norm2, degree, highest),
         ranges,
     )
 

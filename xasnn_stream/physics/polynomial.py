@@ -23,7 +23,13 @@ class Fit:
     """
 
     def __init__(
-        self, energy: Tensor, valid: Tensor, low: Tensor, high: Tensor, degree: Tensor
+        self,
+        energy: Tensor,
+        valid: Tensor,
+        low: Tensor,
+        high: Tensor,
+        degree: Tensor,
+        highest: int = MAX_DEGREE,
     ) -> None:
         first = index_at_or_below(energy, valid, low)
         stop = index_nearest(energy, valid, high)
@@ -41,7 +47,7 @@ class Fit:
         t = (energy - centre.unsqueeze(-1)) / half.unsqueeze(-1)
         powers = torch.arange(MAX_DEGREE + 1, device=energy.device)
         active = powers <= degree.unsqueeze(-1)
-        basis = t.unsqueeze(-1) ** powers * active.unsqueeze(-2)
+        basis = _powers(t, highest).mul_(active.unsqueeze(-2))
         design = basis * used.unsqueeze(-1)
         normal = design.transpose(-1, -2) @ design
         normal = normal + torch.diag_embed((~active).to(energy.dtype))
@@ -86,3 +92,14 @@ class Fit:
             for n in wanted
         ]
         return torch.stack(rows, 1) @ self.weights
+
+
+def _powers(t: Tensor, highest: int) -> Tensor:
+    """Return t⁰ to t³, `batch x points x 4`, zeros beyond the highest wanted."""
+    basis = t.new_zeros(*t.shape, MAX_DEGREE + 1)
+    basis[..., 0] = 1.0
+    basis[..., 1] = t
+    if highest > 1:
+        exponents = torch.tensor([2, 3 if highest > 2 else 0], device=t.device)
+        basis[..., 2:] = t.unsqueeze(-1) ** exponents
+    return basis

@@ -38,14 +38,29 @@ def widen(rows: Tensor, width: int) -> Tensor:
 
 def index_at_or_below(energy: Tensor, valid: Tensor, value: Tensor) -> Tensor:
     """Return the last valid index with energy <= value, 0 if there is none, `batch`."""
-    below = (energy <= value.unsqueeze(-1)) & valid
-    return (below.sum(-1) - 1).clamp(min=0)
+    return (_search(energy, valid, value, right=True) - 1).clamp(min=0)
 
 
 def index_nearest(energy: Tensor, valid: Tensor, value: Tensor) -> Tensor:
-    """Return the valid index whose energy is nearest to value, `batch`."""
-    distance = (energy - value.unsqueeze(-1)).abs()
-    return distance.masked_fill(~valid, torch.inf).argmin(-1)
+    """Return the valid index whose energy is nearest to value, `batch`.
+
+    Of two as near, the lower one.
+    """
+    last = (valid.sum(-1) - 1).clamp(min=0)
+    right = torch.minimum(_search(energy, valid, value, right=False), last)
+    left = (right - 1).clamp(min=0)
+    below, above = value - gather(energy, left), gather(energy, right) - value
+    return torch.where(below.abs() <= above.abs(), left, right)
+
+
+def _search(energy: Tensor, valid: Tensor, value: Tensor, *, right: bool) -> Tensor:
+    """Return how many valid energies are below value, or not above it; 0 for NaN."""
+    ascending = energy.masked_fill(~valid, torch.inf)
+    wanted = value.nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
+    found = torch.searchsorted(
+        ascending, wanted.to(energy.dtype).unsqueeze(-1), right=right
+    ).squeeze(-1)
+    return torch.minimum(found, valid.sum(-1))
 
 
 def gather(values: Tensor, index: Tensor) -> Tensor:
