@@ -61,19 +61,36 @@ def steepest(slope: Tensor, valid: Tensor, allowed: Tensor) -> Tensor:
     count = valid.sum(-1)
     ends = margin(count).unsqueeze(-1)
     inner = (position >= ends) & (position < count.unsqueeze(-1) - ends)
+    candidate = inner & allowed
     low = slope.masked_fill(~inner, torch.inf).amin(-1, keepdim=True)
-    high = slope.masked_fill(~(inner & allowed), -torch.inf).amax(-1, keepdim=True)
-    relative = (slope - low) / (high - low).clamp(min=1e-10)
-    best = torch.zeros_like(count)
-    found = torch.zeros_like(count, dtype=torch.bool)
+    among = slope.masked_fill(~candidate, -torch.inf)
+    high, best = among.max(-1, keepdim=True)
+    height = (high - low).clamp(min=1e-10)
+    around = torch.cat((best - 1, best, best + 1), -1).clamp(0, slope.shape[-1] - 1)
+    sure = ((slope.gather(-1, around) - low) / height > STEEP[0]).all(-1)
+    best = best.squeeze(-1)
+    if not sure.all():
+        rest = ~sure
+        relative = (slope[rest] - low[rest]) / height[rest]
+        best[rest] = _steep_beside(relative, valid[rest], candidate[rest])
+    return best
+
+
+def _steep_beside(relative: Tensor, valid: Tensor, candidate: Tensor) -> Tensor:
+    """Return the greatest of the points whose neighbours are above a threshold as well.
+
+    The threshold is lowered until there is such a point.
+    """
+    best = torch.zeros_like(relative[:, 0], dtype=torch.long)
+    found = torch.zeros_like(best, dtype=torch.bool)
     for threshold in (*STEEP, -torch.inf):
         steep = (relative > threshold) & valid
         neighbours = functional.pad(steep, (1, 1))
-        candidate = steep & neighbours[..., :-2] & neighbours[..., 2:] & inner & allowed
-        index = relative.masked_fill(~candidate, -torch.inf).argmax(-1)
-        usable = candidate.any(-1) & ~found
-        best = torch.where(usable, index, best)
-        found = found | usable
+        usable = steep & neighbours[..., :-2] & neighbours[..., 2:] & candidate
+        index = relative.masked_fill(~usable, -torch.inf).argmax(-1)
+        first = usable.any(-1) & ~found
+        best = torch.where(first, index, best)
+        found = found | first
     return best
 
 
