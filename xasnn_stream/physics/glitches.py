@@ -38,8 +38,9 @@ REASONS = ("none", "spike", "detector", "i0", "instrument")
 divide out; the reference channel has one too."""
 
 _HALF, _LONGEST, _REACH = 6, 3, 3
-_SIGMA, _SIGMA_WITH_I0, _SEEN_SIGMA = 5.5, 4.0, 6.0
-"""A defect over what remains: to be a glitch, where I0 has one, and to be one in I0."""
+_SIGMA, _GROUP_SIGMA, _SIGMA_WITH_I0, _SEEN_SIGMA = 5.5, 8.0, 4.0, 6.0
+"""A defect over what remains: to be a glitch of one point, of several, which explain more
+of any curve, where I0 has one, and to be one in I0."""
 _LEAST, _PLAIN, _LEAST_AT_EDGE = 0.008, 0.005, 0.02
 """Of the edge step: what clean measured spectra stay below, what they stay below where a
 defect is as plain as `_PLAIN_SIGMA`, and on the rise, where the energy's jitter counts."""
@@ -225,7 +226,8 @@ def _mark(code: Tensor, part: _Part, cut: Windows, where: _Where) -> None:
         apart = ~where.near[row, at].any(-1)
         resolved = ~where.sharp[row, at].any(-1)
         allowed = apart | ((length == 1) & (evidence | resolved))
-        limit = torch.where(evidence & apart, _SIGMA_WITH_I0, _SIGMA)
+        alone = _SIGMA if length == 1 else _GROUP_SIGMA
+        limit = torch.where(evidence & apart, _SIGMA_WITH_I0, alone)
         least = torch.where(ratio > _PLAIN_SIGMA, _PLAIN, _LEAST)
         least = torch.where(apart, least, _LEAST_AT_EDGE)
         glitch = open_ & (ratio > limit) & (size > least) & allowed

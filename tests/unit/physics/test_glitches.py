@@ -269,7 +269,10 @@ def test_the_known_glitches_of_a_measured_zinc_scan_are_found():
     entries = json.loads((MEASURED / "manifest.json").read_text())
     entry = next(e for e in entries if e["id"] == "ORP5")
     energy, mu, valid, e0 = measured(entry)
-    found = find_glitches(energy, mu, valid, e0=e0).found
+    i0 = torch.from_numpy(
+        np.loadtxt(MEASURED / entry["file"], delimiter=",")[None, :, 2]
+    )
+    found = find_glitches(energy, mu, valid, i0=i0, e0=e0).found
     relative = (energy - e0)[found].round().tolist()
     assert {735.0, 740.0} <= set(relative)
     assert min(relative) > 600, "nothing else of the scan is masked"
