@@ -106,7 +106,7 @@ def _on_rows(
     pre_edge = lines.line(mu * lines.power) / lines.power
     above = lines.curve(mu - pre_edge)
     edge_step = gather(above, lines.at_e0)
-    scale = _nonzero(edge_step).unsqueeze(-1)
+    scale = nonzero(edge_step).unsqueeze(-1)
     norm = (mu - pre_edge) / scale
     index = torch.arange(energy.shape[-1], device=energy.device)
     behind = index >= lines.at_e0.unsqueeze(-1)
@@ -117,7 +117,8 @@ def _on_rows(
     )  # fmt: skip
 
 
-def _nonzero(edge_step: Tensor) -> Tensor:
+def nonzero(edge_step: Tensor) -> Tensor:
+    """Return steps to divide by: none is zero."""
     return torch.where(edge_step.abs() < _TINY_STEP, _TINY_STEP, edge_step)
 
 
@@ -157,7 +158,7 @@ def _curves(
     at_e0 = torch.tensor([plan.at_e0 for plan in plans], device=mu.device)[which]
     above = coefficients[:, 2:]
     edge_step = (above * rows[2:, at_e0].T).sum(-1)
-    scale = _nonzero(edge_step).unsqueeze(-1)
+    scale = nonzero(edge_step).unsqueeze(-1)
     pre_edge = coefficients[:, :2] @ rows[:2]
     norm = (mu - pre_edge).div_(scale)
     excess = above / scale

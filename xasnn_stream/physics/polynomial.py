@@ -13,6 +13,27 @@ from xasnn_stream.physics.ragged import gather, index_at_or_below, index_nearest
 MAX_DEGREE = 3
 
 
+def points_of(
+    energy: Tensor, valid: Tensor, low: Tensor, high: Tensor, degree: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the first point of a range, the one behind its last, and the degree left.
+
+    The range runs from the last point at or below `low` up to, but not including, the
+    point nearest to `high`, as larch counts; it holds at least two points, and a short
+    one lowers the degree. All `batch`.
+    """
+    first = index_at_or_below(energy, valid, low)
+    stop = index_nearest(energy, valid, high)
+    count = valid.sum(-1)
+    first = torch.minimum(first, (count - 3).clamp(min=0))
+    short = stop - first < 2
+    first = torch.where(short, (first - 2).clamp(min=0), first)
+    stop = torch.maximum(stop, first + 2).minimum(count)
+    degree = torch.where(short, 0, degree)
+    degree = torch.where(stop - first < 5, degree.clamp(max=1), degree)
+    return first, stop, degree
+
+
 class Fit:
     """A least-squares polynomial through the points of a range, as a linear operator.
 
@@ -31,15 +52,7 @@ class Fit:
         degree: Tensor,
         highest: int = MAX_DEGREE,
     ) -> None:
-        first = index_at_or_below(energy, valid, low)
-        stop = index_nearest(energy, valid, high)
-        count = valid.sum(-1)
-        first = torch.minimum(first, (count - 3).clamp(min=0))
-        short = stop - first < 2
-        first = torch.where(short, (first - 2).clamp(min=0), first)
-        stop = torch.maximum(stop, first + 2).minimum(count)
-        degree = torch.where(short, 0, degree)
-        degree = torch.where(stop - first < 5, degree.clamp(max=1), degree)
+        first, stop, degree = points_of(energy, valid, low, high, degree)
         position = torch.arange(energy.shape[-1], device=energy.device)
         used = (position >= first.unsqueeze(-1)) & (position < stop.unsqueeze(-1))
         centre = 0.5 * (gather(energy, first) + gather(energy, stop - 1))
