@@ -28,6 +28,7 @@ COMMANDS = (
     "train",
     "evaluate",
     "bench",
+    "scorecard",
     "check",
 )
 """Modules of this package, in the order `--help` shows them."""

@@ -24,10 +24,10 @@ class Denoiser(Protocol):
 
     `energy` (eV, strictly ascending) is `batch x points` with `valid` the measured
     prefix of each row, or `(points,)` with `valid` None. `mu` is `batch x points`,
-    `noise` (one standard deviation of a point, in the unit of μ) and `e0` (eV) are
-    `batch`. What lies beyond `valid`, and a row without e0, without
-    noise or of fewer than twenty points, is returned as it came. A row depends on nothing
-    but itself.
+    `e0` (eV) `batch`. `noise`, one standard deviation of a point in the unit of μ, is
+    `batch x points`, or `batch` where all points of a row have the same. What lies
+    beyond `valid`, and a row without e0, without noise or of fewer than twenty points, is
+    returned as it came. A row depends on nothing but itself.
     """
 
     def __call__(

@@ -23,11 +23,12 @@ from torch import Tensor
 
 from xasnn_stream.physics.denoise.denoiser import Denoised
 from xasnn_stream.physics.denoise.grids import Kept, Rows, on_any_grid
+from xasnn_stream.physics.denoise.levels import by_level
 from xasnn_stream.physics.denoise.stretch import amplitude, stretched
 
-_EDGE_WIDTHS_EV = (1.0, 1.6, 2.5, 4.0)
-_WIDTHS_IN_K = (0.15, 0.3, 0.5)
-_AMPLITUDES = (0.1, 0.2, 0.4, 0.8, 1.6)
+_EDGE_WIDTHS_EV = (1.0, 1.6, 2.5, 4.0, 6.0)
+_WIDTHS_IN_K = (0.2, 0.4, 0.8)
+_AMPLITUDES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 """Of fine structure, in units of the edge step; what noise hides is not assumed away."""
 
 _EDGE_AMPLITUDE = 10.0
@@ -51,7 +52,8 @@ class _Operators(NamedTuple):
     modes: list[_Modes]
 
 
-def _build(x: Tensor) -> _Operators:
+def _build(x: Tensor, e0: float) -> _Operators:
+    del e0
     background = torch.linalg.qr(_background(x)).Q
     size = amplitude(x, _EDGE_AMPLITUDE).unsqueeze(-1)
     modes = [
@@ -62,11 +64,12 @@ def _build(x: Tensor) -> _Operators:
 
 
 def _background(x: Tensor) -> Tensor:
-    """Return what any spectrum may hold: a line, and behind a step a cubic."""
+    """Return what any spectrum may hold: a cubic, and another one behind a step."""
     t = x / x.abs().max()
     step = 0.5 + torch.atan(x / _RISE_EV) / math.pi
     one = torch.ones_like(x)
-    return torch.stack((one, t, step, step * t, step * t**2, step * t**3), -1)
+    powers = (one, t, t**2, t**3)
+    return torch.stack((*powers, *(step * power for power in powers)), -1)
 
 
 def _decompose(u: Tensor, size: Tensor, background: Tensor) -> _Modes:
@@ -101,39 +104,59 @@ def _method(rows: Rows) -> Denoised:
     background = operators.background
     smooth = (rows.mu @ background) @ background.T
     rough = rows.mu - smooth
-    noise2 = rows.noise.square()
     step2 = _step(rows).square()
     sizes = torch.tensor(_AMPLITUDES, dtype=rows.mu.dtype, device=rows.mu.device) ** 2
-    fitted = [
-        _likelihood(rough, modes, noise2, step2, sizes) for modes in operators.modes
-    ]
-    table = torch.stack([likelihood for likelihood, _ in fitted])
+    table = torch.stack(
+        [_likelihood(rough, modes, rows, step2, sizes) for modes in operators.modes]
+    )
     best = table.flatten(0, 1).argmax(0)
     which, size = best // len(sizes), best % len(sizes)
     mean = smooth.clone()
     variance = background.square().sum(-1).expand_as(mean).clone()
     for index, modes in enumerate(operators.modes):
         chosen = which == index
-        if not bool(chosen.any()):
-            continue
-        prior = (sizes[size[chosen]] * step2[chosen]).unsqueeze(-1) * modes.power
-        share = prior / (prior + noise2[chosen].unsqueeze(-1))
-        mean[chosen] += (share * fitted[index][1][chosen]) @ modes.vectors.T
-        variance[chosen] += share @ modes.vectors.square().T
-    return Denoised(mean, (variance * noise2.unsqueeze(-1)).sqrt())
+        if bool(chosen.any()):
+            prior = (sizes[size[chosen]] * step2[chosen]).unsqueeze(-1) * modes.power
+            found, remains = _posterior(rough[chosen], modes, prior, rows.noise[chosen])
+            mean[chosen] += found
+            variance[chosen] += remains
+    return Denoised(mean, rows.noise * variance.sqrt())
+
+
+def _posterior(
+    rough: Tensor, modes: _Modes, prior: Tensor, noise: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return mean, and variance relative to the noise's, each `rows x points`."""
+    found = rough @ modes.vectors
+    squared = modes.vectors.square().T
+
+    def at_level(level: Tensor) -> tuple[Tensor, Tensor]:
+        share = prior / (prior + level.square().unsqueeze(-1))
+        return (share * found) @ modes.vectors.T, share @ squared
+
+    return by_level(noise, at_level)
 
 
 def _likelihood(
-    rough: Tensor, modes: _Modes, noise2: Tensor, step2: Tensor, sizes: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Return the log likelihood of every amplitude, `sizes x rows`, and the modes."""
-    found = rough @ modes.vectors
-    outside = rough.square().sum(-1) - found.square().sum(-1)
+    rough: Tensor, modes: _Modes, rows: Rows, step2: Tensor, sizes: Tensor
+) -> Tensor:
+    """Return the log likelihood of every amplitude, `sizes x rows`.
+
+    Modes are taken for independent, though noise that changes along a spectrum
+    correlates them a little; what no mode reaches is noise alone.
+    """
+    squared = modes.vectors.square()
+    found = (rough @ modes.vectors).square()
+    noise2 = rows.noise.square()
+    inside = noise2 @ squared
+    variance = sizes[:, None, None] * step2[:, None] * modes.power + inside
+    likelihood = (variance.log() + found / variance).sum(-1)
     free = rough.shape[-1] - modes.power.numel()
-    prior = sizes[:, None, None] * step2[:, None] * modes.power
-    variance = prior + noise2[:, None]
-    inside = (variance.log() + found.square() / variance).sum(-1)
-    return -0.5 * (inside + free * noise2.log() + outside / noise2), found
+    rest = (noise2.sum(-1) - inside.sum(-1)).clamp(min=0) / max(free, 1)
+    outside = (rough.square().sum(-1) - found.sum(-1)).clamp(min=0)
+    if free > 0:
+        likelihood = likelihood + free * rest.log() + outside / rest
+    return -0.5 * likelihood
 
 
 def _step(rows: Rows) -> Tensor:

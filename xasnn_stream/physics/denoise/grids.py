@@ -25,12 +25,13 @@ _KEPT = 4
 
 
 class Rows(NamedTuple):
-    """Spectra on one grid: `x` (`points`) relative to the edge, eV; `mu` `rows x points`.
+    """Spectra on one grid: `x` (`points`) relative to the edge `e0`, eV; `mu` on it.
 
-    `noise` is `rows`; everything float64. `key` names grid and edge.
+    `mu` and `noise` are `rows x points`; everything float64. `key` names grid and edge.
     """
 
     x: Tensor
+    e0: float
     mu: Tensor
     noise: Tensor
     key: Hashable
@@ -51,7 +52,8 @@ def on_any_grid(method: Method) -> Denoiser:
         energy: Tensor, mu: Tensor, valid: Tensor | None, noise: Tensor, e0: Tensor
     ) -> Denoised:
         result = mu.clone()
-        std = noise.to(mu.dtype).unsqueeze(-1).expand_as(mu).clone()
+        noise = _per_point(noise, mu)
+        std = noise.to(mu.dtype).clone()
         known = True
         for index, rows in _groups(energy, mu, valid, noise, e0):
             found = method(rows)
@@ -72,7 +74,9 @@ def _groups(
 
     Left out are short rows and those without an edge or without noise.
     """
-    sound = (e0.isfinite() & noise.isfinite() & (noise > 0)).tolist()
+    noisy = (noise > 0) & noise.isfinite()
+    noisy = noisy if valid is None else noisy | ~valid
+    sound = (e0.isfinite() & noisy.all(-1)).tolist()
     anchors = ((e0 / _ANCHOR_EV).round() * _ANCHOR_EV).tolist()
     if energy.dim() == 1:
         grids: list[bytes] = [energy.cpu().numpy().tobytes()] * len(anchors)
@@ -93,17 +97,22 @@ def _groups(
             index,
             Rows(
                 x=axis.double() - anchor,
+                e0=anchor,
                 mu=mu[index, :points].double(),
-                noise=noise[index].double(),
+                noise=noise[index, :points].double(),
                 key=(grid, anchor, str(mu.device)),
             ),
         )
 
 
+def _per_point(noise: Tensor, mu: Tensor) -> Tensor:
+    return noise if noise.dim() == 2 else noise.unsqueeze(-1).expand_as(mu)
+
+
 class Kept:
     """Operators of the grids seen last, built once; bounded, safe among threads."""
 
-    def __init__(self, build: Callable[[Tensor], Any]) -> None:
+    def __init__(self, build: Callable[[Tensor, float], Any]) -> None:
         self._build = build
         self._lock = threading.Lock()
         self._operators = OrderedDict[Hashable, Any]()
@@ -114,7 +123,7 @@ class Kept:
             if rows.key in self._operators:
                 self._operators.move_to_end(rows.key)
                 return self._operators[rows.key]
-        built = self._build(rows.x)
+        built = self._build(rows.x, rows.e0)
         with self._lock:
             self._operators[rows.key] = built
             while len(self._operators) > _KEPT:

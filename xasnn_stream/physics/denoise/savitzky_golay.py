@@ -14,16 +14,18 @@ from torch import Tensor
 
 from xasnn_stream.physics.denoise.denoiser import Denoised
 from xasnn_stream.physics.denoise.grids import Kept, Rows, on_any_grid
-from xasnn_stream.physics.denoise.stretch import width
+from xasnn_stream.physics.denoise.stretch import natural_width, width
 
 _DEGREE = 4
-_HALF_WINDOW_EV, _HALF_WINDOW_IN_K = 1.2, 0.3
+_HALF_WINDOW = 0.95
+"""In natural widths at the edge."""
+_HALF_WINDOW_IN_K = 0.4
 
 
-def _build(x: Tensor) -> Tensor:
+def _build(x: Tensor, e0: float) -> Tensor:
     """Return the matrix, `points x points`, that smooths spectra on the grid `x`."""
     points = x.numel()
-    half = width(x, _HALF_WINDOW_EV, _HALF_WINDOW_IN_K)
+    half = width(x, _HALF_WINDOW * natural_width(e0), _HALF_WINDOW_IN_K)
     position = torch.arange(points, device=x.device)
     least = _DEGREE // 2
     first = torch.searchsorted(x, x - half).minimum(position - least)
@@ -53,8 +55,8 @@ _operators = Kept(_build)
 
 def _method(rows: Rows) -> Denoised:
     matrix: Tensor = _operators(rows)
-    remains = matrix.square().sum(-1).sqrt()
-    return Denoised(rows.mu @ matrix.T, rows.noise.unsqueeze(-1) * remains)
+    remains = (rows.noise.square() @ matrix.T.square()).sqrt()
+    return Denoised(rows.mu @ matrix.T, remains)
 
 
 savitzky_golay = on_any_grid(_method)

@@ -16,7 +16,8 @@ def none(
 ) -> Denoised:
     """Return the spectra as they are."""
     del energy, valid, e0
-    return Denoised(mu, noise.to(mu.dtype).unsqueeze(-1).expand_as(mu))
+    noise = noise if noise.dim() == 2 else noise.unsqueeze(-1).expand_as(mu)
+    return Denoised(mu, noise.to(mu.dtype))
 
 
 DENOISERS: Mapping[str, Denoiser] = {

@@ -45,7 +45,8 @@ class _Grid(NamedTuple):
     noise: Tensor
 
 
-def _build(x: Tensor) -> _Grid:
+def _build(x: Tensor, e0: float) -> _Grid:
+    del e0
     u = stretched(x, _EDGE_WIDTH_EV, _WIDTH_IN_K)
     span = float(u[-1])
     finest = float(u.diff().sort().values[u.numel() // 4])
@@ -92,7 +93,8 @@ _operators = Kept(_build)
 def _method(rows: Rows) -> Denoised:
     grid: _Grid = _operators(rows)
     parts, _ = _transform(_lerp(rows.mu, grid.to_left, grid.to_share))
-    limit = _SIGMAS * rows.noise[:, None] * grid.noise[:, None]
+    level = _lerp(rows.noise, grid.to_left, grid.to_share)
+    limit = _SIGMAS * level * grid.noise[:, None]
     noise = torch.where(parts.abs() < limit, parts, 0.0).sum(0)
     return Denoised(rows.mu - _lerp(noise, grid.back_left, grid.back_share), None)
 

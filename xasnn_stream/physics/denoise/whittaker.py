@@ -2,9 +2,9 @@
 
 The curve z minimizes Σ (μ - z)² + λ ∫ (z''' / a)² du, u being the coordinate of
 `stretch` and a its amplitude: stiff in k space, soft at the edge (P. Eilers, Anal. Chem.
-75, 3631 (2003), on an uneven grid). λ is the minimum of generalized cross-validation,
-which needs no noise level. Then the residual is smoothed by the same filter and added
-back, which squares what the filter takes from the signal.
+75, 3631 (2003), on an uneven grid). λ is that of the least error to be expected by
+Stein's unbiased estimate, the noise being known. Then the residual is smoothed by the
+same filter and added back, which squares what the filter takes from the signal.
 """
 
 # torch's stubs leave these functions untyped:
@@ -18,13 +18,17 @@ from torch import Tensor
 
 from xasnn_stream.physics.denoise.denoiser import Denoised
 from xasnn_stream.physics.denoise.grids import Kept, Rows, on_any_grid
-from xasnn_stream.physics.denoise.stretch import amplitude, stretched
+from xasnn_stream.physics.denoise.levels import by_level
+from xasnn_stream.physics.denoise.stretch import amplitude, natural_width, stretched
 
 _ORDER = 3
-_EDGE_WIDTH_EV, _WIDTH_IN_K = 1.0, 0.3
-_EDGE_AMPLITUDE = 2.0
-_LOG10_SOFTNESS = (-7.0, 3.0, 61)
-"""Logarithms of the λ that are tried: lowest, highest, how many."""
+_EDGE_WIDTH, _WIDTH_IN_K = 0.7, 0.3
+"""In natural widths at the edge; 1/angstrom."""
+_EDGE_AMPLITUDE = 0.5
+_LOG10_SOFTNESS = (-4.5, 3.0, 46)
+"""Logarithms of the λ that are tried: lowest, highest, how many. The lowest takes what
+is narrower than a feature can be; an estimate of the error alone would keep the jitter
+of an energy axis, which is none of the points' noise."""
 
 
 class _Modes(NamedTuple):
@@ -34,8 +38,8 @@ class _Modes(NamedTuple):
     roughness: Tensor
 
 
-def _build(x: Tensor) -> _Modes:
-    u = stretched(x, _EDGE_WIDTH_EV, _WIDTH_IN_K)
+def _build(x: Tensor, e0: float) -> _Modes:
+    u = stretched(x, _EDGE_WIDTH * natural_width(e0), _WIDTH_IN_K)
     size = amplitude(x, _EDGE_AMPLITUDE)
     points = x.numel()
     matrix = torch.eye(points, dtype=x.dtype, device=x.device)
@@ -56,19 +60,38 @@ _operators = Kept(_build)
 
 def _method(rows: Rows) -> Denoised:
     modes: _Modes = _operators(rows)
-    low, high, count = _LOG10_SOFTNESS
-    softness = torch.logspace(low, high, count, dtype=rows.mu.dtype).to(rows.mu.device)
-    stiff = softness.unsqueeze(-1) * modes.roughness
-    removed = stiff / (1 + stiff)
     found = rows.mu @ modes.vectors
-    residual = found.square() @ removed.square().T
-    score = residual / removed.sum(-1).square()
-    chosen = removed[score.argmin(-1)]
-    kept = 1 - chosen.square()
-    variance = kept.square() @ modes.vectors.square().T
-    return Denoised(
-        (kept * found) @ modes.vectors.T, rows.noise.unsqueeze(-1) * variance.sqrt()
-    )
+    squared = modes.vectors.square()
+    noise2 = rows.noise.square()
+    highest2 = noise2.amax(-1)
+    softness = _softness(found, modes.roughness, noise2 @ squared, highest2)
+
+    def at_level(level: Tensor) -> tuple[Tensor, Tensor]:
+        stiff = (softness * level.square() / highest2).unsqueeze(-1) * modes.roughness
+        kept = 1 - (stiff / (1 + stiff)).square()
+        return (kept * found) @ modes.vectors.T, kept.square() @ squared.T
+
+    mean, variance = by_level(rows.noise, at_level)
+    return Denoised(mean, rows.noise * variance.sqrt())
+
+
+def _softness(
+    found: Tensor, roughness: Tensor, noise2: Tensor, highest2: Tensor
+) -> Tensor:
+    """Return the λ (`rows`) of least expected error, by Stein's unbiased estimate.
+
+    `found` and `noise2` are the modes and their noise squared, `rows x modes`; λ is that
+    of the highest noise.
+    """
+    low, high, count = _LOG10_SOFTNESS
+    trial = torch.logspace(low, high, count, dtype=found.dtype).to(found.device)
+    weight = roughness * noise2 / highest2.unsqueeze(-1)
+    risks: list[Tensor] = []
+    for each in trial:
+        stiff = each * weight
+        removed = stiff / (1 + stiff)
+        risks.append((removed.square() * found.square() - 2 * removed * noise2).sum(-1))
+    return trial[torch.stack(risks).argmin(0)]
 
 
 whittaker = on_any_grid(_method)
