@@ -12,7 +12,7 @@ from xasnn_stream.analysis.checks import flag_numbers
 from xasnn_stream.analysis.cleaning import edges, usable_curves
 from xasnn_stream.analysis.curves import Account, Curves
 from xasnn_stream.analysis.normalized_scan import NormalizedScan
-from xasnn_stream.analysis.scatter import NOISE_FROM_EV
+from xasnn_stream.analysis.scatter import NOISE_FROM_EV, gap_at_edge
 from xasnn_stream.analysis.short_scans import short_scans, with_short_scans
 from xasnn_stream.analysis.signal import Signal
 from xasnn_stream.edges import next_edge_ev
@@ -125,6 +125,7 @@ def _reduce(curves: Curves, request: "Request") -> _Reduced:
         "epsilon_k": of_chi.epsilon_k,
         "epsilon_r": of_chi.epsilon_r,
         "k_max": background.kmax,
+        "edge_gap_ev": gap_at_edge(energy, valid, e0),
         "end_ev": limits[1],
         "next_edge_ev": torch.where(ends < curves.end, ends, torch.nan),
         "n_points": curves.count,

@@ -30,6 +30,8 @@ _BEFORE, _BEFORE_UNTOLD, _BEFORE_SIGMA, _MOST_BEFORE = 0.05, 0.02, 3.0, 0.15
 times the noise of a point above it. Usable measured spectra scatter by 0.04 besides their
 noise, most by 0.001; fine structure or a kink taken for an edge lies beyond. Where nobody
 knows the edge, less is allowed."""
+_LEAST_SHARE = 1e-6
+"""Of all change of μ; a smaller step is of rounding, for no detector is so linear."""
 _MOST_ABOVE = 0.3
 """What flattened μ may deviate from 1 from 60 eV above the edge on, rms. Usable measured
 spectra stay below 0.1, noise included."""
@@ -81,12 +83,20 @@ def check_edge(account: Account, e0: float, low: float, high: float) -> None:
         account.refuse("no_post_edge", f"{text}{_MIN_POST_EDGE_EV:g} are needed")
 
 
-def check_step(account: Account, before: float, above: float, noise: float) -> None:
+def check_step(
+    account: Account, share: float, before: float, above: float, noise: float
+) -> None:
     """Refuse a scan whose normalized μ is not near 0 before and near 1 above the edge.
 
-    `before` and `above` are the rms deviations, `above` and `noise`, that of a point, NaN
-    for a scan too short.
+    `share` is the edge step's of all change of μ. `before` and `above` are the rms
+    deviations, `above` and `noise`, that of a point, NaN for a scan too short.
     """
+    if not abs(share) > _LEAST_SHARE:
+        account.refuse("no_edge", "no edge: what lies below and above are one line")
+        return
+    if math.isnan(before):
+        account.refuse("no_pre_edge", "no points to fit a line to before the edge")
+        return
     least = _BEFORE if account.signal.edge else _BEFORE_UNTOLD
     most = least + _BEFORE_SIGMA * (0.0 if math.isnan(noise) else noise)
     if not before < min(most, _MOST_BEFORE):
@@ -99,6 +109,8 @@ def check_step(account: Account, before: float, above: float, noise: float) -> N
 
 _NOISY = 0.02
 """Noise of a point, in edge steps: the step is then wrong by some percent."""
+_GAP_EV = 8.0
+"""Points farther apart about the edge leave its place and height to chance."""
 _E0_FAR_EV = 15.0
 """Maxima of the derivative of oxides lie up to 20 eV above the tabulated edge, those of
 metals within some eV of it."""
@@ -112,6 +124,9 @@ def flag_numbers(account: Account, quality: Mapping[str, float]) -> None:
     if abs(shift) > _E0_FAR_EV:
         text = f"e0 is {shift:+.1f} eV from the tabulated edge"
         account.flag("e0_far", text)
+    if quality["edge_gap_ev"] > _GAP_EV:
+        text = f"points are {quality['edge_gap_ev']:.0f} eV apart at the edge"
+        account.flag("gap", f"{text}: e0 and step are uncertain")
     if quality["end_ev"] < PARTIAL_EV:
         share = quality["edge_step_std"] / quality["edge_step"]
         text = f"the scan ends {quality['end_ev']:.0f} eV above the edge"

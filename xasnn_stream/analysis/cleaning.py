@@ -150,7 +150,9 @@ def _with_an_edge(curves: Curves, settings: Normalization) -> Curves:
         return curves
     e0 = edges(curves, settings)
     found = normalize(curves.energy, curves.mu, curves.valid, settings, e0)
-    numbers = scatter(curves.energy, curves.valid, found)
+    high, low = curves.mu_range
+    share = found.edge_step / (high - low)
+    numbers = (share, *scatter(curves.energy, curves.valid, found))
     for account, *of_row in zip(
         curves.accounts, *(each.tolist() for each in numbers), strict=True
     ):

@@ -25,6 +25,9 @@ _SMALL_JUMP = 0.1
 """Of the edge step: below it a jump makes numbers wrong by its size at most. Jumps of some
 percent occur in spectra that people took for good."""
 
+_EDGE_EV = 10.0
+"""A jump so near to e0 may be the edge itself, of a scan with few points."""
+
 JumpRule = Literal["refuse", "repair", "keep"]
 """What is done about jumps above `_SMALL_JUMP`."""
 
@@ -76,7 +79,8 @@ def with_jumps_told(
         if rule == "repair":
             mu[rows] = _repaired(part, found)
         for row, account in enumerate(part.accounts):
-            _tell_jumps(account, found, row, float(step[rows[row]]), rule)
+            at = rows[row]
+            _tell_jumps(account, found, row, (float(e0[at]), float(step[at])), rule)
     return replace(curves, mu=mu)
 
 
@@ -88,8 +92,13 @@ def _repaired(part: Curves, found: Jumps) -> Tensor:
 
 
 def _tell_jumps(
-    account: Account, found: Jumps, row: int, step: float, rule: JumpRule
+    account: Account,
+    found: Jumps,
+    row: int,
+    edge: tuple[float, float],
+    rule: JumpRule,
 ) -> None:
+    e0, step = edge
     there = found.energy[row].isfinite()
     energies = found.energy[row, there].tolist()
     sizes = (found.size[row, there] / step).tolist()
@@ -107,7 +116,10 @@ def _tell_jumps(
     text = f"μ jumps {jumps} (in edge steps)"
     if rule == "repair":
         account.flag("jump", f"{text}; repaired, to {max(errors):.4f}")
-    elif rule == "refuse" and max(map(abs, sizes)) > _SMALL_JUMP:
+    elif rule == "refuse" and any(
+        abs(size) > _SMALL_JUMP and abs(at - e0) > _EDGE_EV
+        for at, size in zip(energies, sizes, strict=True)
+    ):
         account.refuse(
             "jump", f"{text}; --jumps repair continues the curve across them"
         )

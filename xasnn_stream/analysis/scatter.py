@@ -12,6 +12,8 @@ NOISE_FROM_EV = 8.0
 _ABOVE_EDGE_EV = 60.0
 """From here on normalized μ is near 1, whatever the white line."""
 
+_AT_EDGE_EV = (-10.0, 30.0)
+
 
 def scatter(
     energy: Tensor, valid: Tensor, found: Normalized
@@ -32,6 +34,14 @@ def scatter(
         _rms(found.flat - 1.0, above & valid),
         noise,
     )
+
+
+def gap_at_edge(energy: Tensor, valid: Tensor, e0: Tensor) -> Tensor:
+    """Return the widest spacing (eV) of points about the edge, `batch`."""
+    low, high = energy[:, :-1] - e0.unsqueeze(-1), energy[:, 1:] - e0.unsqueeze(-1)
+    about = (high > _AT_EDGE_EV[0]) & (low < _AT_EDGE_EV[1])
+    spacing = (high - low).masked_fill(~(about & valid[:, 1:]), 0.0)
+    return spacing.amax(-1)
 
 
 def _rms(values: Tensor, where: Tensor) -> Tensor:
