@@ -59,8 +59,10 @@ class Spectrum:
     energy_ev
         Monochromator energy in eV, shape `(points,)`, in order of acquisition.
     channels
-        Raw readings by role (`i0`, `it`, `ir`, `if`), each of shape `(points,)`; or
-        absorption as it was stored, `mu` and perhaps `mu_reference`, where that is all.
+        Raw readings by role (`i0`, `it`, `ir`, `if`), each of shape `(points,)`, or
+        `(points, elements)` of a detector of several elements, with their incoming and
+        outgoing rates `icr` and `ocr`; or absorption as it was stored, `mu` and perhaps
+        `mu_reference`, where that is all.
     offsets
         Dark level of a channel by role, in the channel's own unit; absent means zero.
     time

@@ -134,7 +134,7 @@ def test_all_mistakes_are_listed_at_once(written):
         ("signals.i0.offset", "a..b", "'a..b' is no dotted path"),
         ("signals.i0.offset", float("nan"), "must be finite"),
         ("signals.if", {"key": ""}, "signals.if.key: string should have at least"),
-        ("signals.mu", {"key": "x"}, "'i0', 'it', 'ir' or 'if', not 'mu'"),
+        ("signals.mu", {"key": "x"}, "'icr' or 'ocr', not 'mu'"),
         ("mode", "fluorescence", "fluorescence needs if"),
         ("match", [], "match: list should have at least 1 item"),
         ("match.0.equals", None, "match.0: needs equals, in, regex or exists"),
@@ -151,6 +151,10 @@ def test_all_mistakes_are_listed_at_once(written):
             "mend",
             "cleaning.jumps: input should be 'flag' or 'repair'",
         ),
+        ("signals.i0", {}, "signals.i0: needs key, or keys"),
+        ("signals.i0", {"key": "a", "keys": ["b"]}, "signals.i0: needs key, or keys"),
+        ("cleaning.dead_time", "icr_ocr", "cleaning.dead_time icr_ocr needs if, icr"),
+        ("cleaning.excluded", [-1], "cleaning.excluded.0: input should be greater"),
         ("cleaning.deglitch", "no", "cleaning.deglitch: input should be a valid"),
         ("quality.max_noise", True, "quality.max_noise: input should be a valid"),
     ],
@@ -219,6 +223,22 @@ def test_the_hash_does_not_depend_on_the_order_of_keys_or_on_spelling(written):
     spelled = load_profile(written(grid={"start": -30, "stop": 120.0, "step": 0.5}))
 
     assert first.sha256 == second.sha256 == spelled.sha256
+
+
+def test_a_detector_of_several_elements_is_a_list_of_keys(written):
+    elements = {"keys": ["xs1", "xs2"], "offset": 5}
+    rates = {"icr": {"keys": ["in1", "in2"]}, "ocr": {"keys": ["out1", "out2"]}}
+    profile = load_profile(
+        written(
+            mode="fluorescence",
+            signals={"i0": {"key": "I0"}, "if": elements, **rates},
+            cleaning={"dead_time": "icr_ocr", "excluded": [1]},
+        )
+    )
+
+    assert profile.assembly.signals["if"] == Signal("xs1", 5.0, more=("xs2",))
+    assert profile.assembly.signals["ocr"].keys == ("out1", "out2")
+    assert profile.engine.cleaning == Cleaning(dead_time="icr_ocr", excluded=(1,))
 
 
 def test_rules_become_plain_conditions(written):

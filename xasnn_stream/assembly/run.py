@@ -17,7 +17,7 @@ from xasnn_stream.assembly.metadata import (
     texts,
     whole,
 )
-from xasnn_stream.assembly.settings import AssemblySettings
+from xasnn_stream.assembly.settings import AssemblySettings, Signal
 from xasnn_stream.spectrum import Accounting, FloatArray, Reason, Run, Spectrum
 
 _EV_PER_UNIT = {"eV": 1.0, "keV": 1000.0}
@@ -54,7 +54,8 @@ class OpenRun:
 
     def __post_init__(self) -> None:
         signals = self.settings.signals.values()
-        self.keys = (self.settings.energy.key, *[signal.key for signal in signals])
+        elements = [key for signal in signals for key in signal.keys]
+        self.keys = (self.settings.energy.key, *elements)
 
     def put(self, seq_num: int, time: Any, data: Mapping[str, Any]) -> None:
         """Keep the readings of one event; what is missing or no number becomes NaN."""
@@ -111,7 +112,7 @@ def _spectrum(run: OpenRun, stop: Mapping[str, Any] | None, *, final: bool) -> S
     settings, header = run.settings, run.header
     columns = run.rows.columns(len(run.keys) + 1)
     energy_ev = columns[1] * _EV_PER_UNIT[settings.energy.unit]
-    channels = dict(zip(settings.signals, columns[2:], strict=True))
+    channels = _channels(settings.signals, columns[2:])
     n_missed = run.rows.missing(_announced(stop, settings.energy.stream))
     problem = _problem(run, energy_ev, channels)
     if problem is not None:
@@ -141,6 +142,22 @@ def _spectrum(run: OpenRun, stop: Mapping[str, Any] | None, *, final: bool) -> S
         accounting=Accounting(n_missed=n_missed),
         problem=problem,
     )
+
+
+def _channels(
+    signals: Mapping[str, Signal], columns: FloatArray
+) -> dict[str, FloatArray]:
+    """Return readings by role: `(points,)`, or `(points, elements)` of a detector.
+
+    `columns` is `keys x points`, in the profile's order.
+    """
+    channels: dict[str, FloatArray] = {}
+    first = 0
+    for role, signal in signals.items():
+        elements = columns[first : first + len(signal.keys)]
+        channels[role] = elements.T if signal.more else elements[0]
+        first += len(elements)
+    return channels
 
 
 def _offset(start: Mapping[str, Any], offset: float | str) -> float:

@@ -43,12 +43,19 @@ class Signal:
     """One channel, in the same events as the energy.
 
     `offset` is its dark level, or the dotted path of that level in the start document;
-    a level that is not there means zero. A sweep may lack an `optional` signal.
+    a level that is not there means zero. A sweep may lack an `optional` signal. A
+    detector of several elements has one key each, `key` and `more`.
     """
 
     key: str
     offset: float | str = 0.0
     optional: bool = False
+    more: tuple[str, ...] = ()
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The data keys of all elements."""
+        return (self.key, *self.more)
 
 
 @dataclass(frozen=True, slots=True)

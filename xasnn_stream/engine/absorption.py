@@ -7,9 +7,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from xasnn_stream.engine.intake import ROLES, has_reference, is_given
+from xasnn_stream.engine.intake import has_reference, is_given, needed_roles
 from xasnn_stream.engine.settings import EngineSettings
-from xasnn_stream.physics.counts import fluorescence, transmission
+from xasnn_stream.physics.counts import (
+    dead_time,
+    fluorescence,
+    sum_channels,
+    transmission,
+)
 from xasnn_stream.physics.order import mask, order
 from xasnn_stream.physics.ragged import stack
 from xasnn_stream.spectrum import FloatArray, Spectrum
@@ -24,7 +29,8 @@ class Absorption:
     `energy`, `mu`, `valid`, `i0` and `reference`, μ of the sweep's own reference channel
     (both NaN where there is none), are `batch x points`; `has_reference`, the number of
     readings `merged` into another of their energy, and of `back_steps` of the axis are
-    `batch`.
+    `batch`. `elements` (`batch x elements`) says which elements of the fluorescence
+    detector were summed or why not, in `counts.CHANNEL_REASONS`; none of one channel.
     """
 
     energy: Tensor
@@ -35,6 +41,7 @@ class Absorption:
     has_reference: Tensor
     merged: Tensor
     back_steps: Tensor
+    elements: Tensor
 
     @property
     def end(self) -> Tensor:
@@ -51,11 +58,11 @@ class Absorption:
 
     def rows(self, index: Sequence[int]) -> "Absorption":
         """Return some rows, no wider than their longest."""
-        width = max(int(self.valid[list(index)].sum(-1).max()), 1)
         chosen = {f.name: getattr(self, f.name)[list(index)] for f in fields(self)}
-        return Absorption(
-            **{k: v[:, :width] if v.dim() == 2 else v for k, v in chosen.items()}
-        )
+        width = max(int(chosen["valid"].sum(-1).max()), 1)
+        for name in ("energy", "mu", "valid", "i0", "reference"):
+            chosen[name] = chosen[name][:, :width]
+        return Absorption(**chosen)
 
     def keep(self, points: Tensor) -> "Absorption":
         """Return the batch without some points; `points` is `batch x points`."""
@@ -76,16 +83,26 @@ def absorb(
         absent = [np.ones_like(s.energy_ev) for s in spectra]
         found = [s.channels.get(role, a) for s, a in zip(spectra, absent, strict=True)]
         dark = torch.tensor([s.offsets.get(role, 0.0) for s in spectra])
-        return stack(found, device)[0] - dark.to(energy).unsqueeze(-1)
+        dark = dark.to(energy).unsqueeze(-1)
+        if found[0].ndim == 1:
+            return stack(found, device)[0] - dark
+        elements = [[f[:, k] for f in found] for k in range(found[0].shape[1])]
+        return torch.stack([stack(e, device)[0] - dark for e in elements], -1)
 
     def where(flags: list[bool], one: Tensor, other: Tensor) -> Tensor:
         chosen = torch.tensor(flags, device=device).unsqueeze(-1)
         return torch.where(chosen, one, other)
 
-    first, second = ROLES[settings.mode]
+    first, second, *rates = needed_roles(settings)
     given = [is_given(spectrum, settings) for spectrum in spectra]
-    i0 = readings(first)
-    mu = _FORMULAS[settings.mode](i0, readings(second))
+    i0, signal = readings(first), readings(second)
+    if rates:
+        signal = dead_time(signal, "icr_ocr", *(readings(role) for role in rates))
+    elements = valid.new_zeros((len(valid), 0), dtype=torch.long)
+    if signal.dim() == 3:
+        summed = sum_channels(signal, valid, settings.cleaning.excluded)
+        signal, elements = summed.counts, summed.codes
+    mu = _FORMULAS[settings.mode](i0, signal)
     if any(given):
         mu = where(given, readings("mu"), mu)
         i0 = where(given, torch.full_like(i0, torch.nan), i0)
@@ -107,6 +124,7 @@ def absorb(
         has_reference=torch.tensor(referenced, device=device),
         merged=ordered.merged,
         back_steps=ordered.back_steps,
+        elements=elements,
     )
 
 
@@ -117,4 +135,7 @@ def one_curve(energy_ev: FloatArray, mu: FloatArray, device: str) -> Absorption:
     none = torch.zeros_like(valid[:, 0])
     count = none.to(torch.long)
     unknown = torch.full_like(values, torch.nan)
-    return Absorption(energy, values, valid, unknown, unknown, none, count, count)
+    elements = count.new_zeros((1, 0))
+    return Absorption(
+        energy, values, valid, unknown, unknown, none, count, count, elements
+    )

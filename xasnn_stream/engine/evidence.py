@@ -8,6 +8,7 @@ import numpy as np
 from xasnn_stream.engine.batch import Batch
 from xasnn_stream.engine.context import Context
 from xasnn_stream.estimate import Descriptor
+from xasnn_stream.physics.counts import CHANNEL_REASONS, EXCLUDED, USED
 from xasnn_stream.physics.signals import plateau
 from xasnn_stream.spectrum import FloatArray, Run, Spectrum
 from xasnn_stream.uncertainty.novelty import TESTS
@@ -27,7 +28,8 @@ class Evidence:
     `novelty` holds the tests' values over their limits. `glitches` are energies (eV) of
     points that leave the curve, `jumps` energies and heights (in edge steps), `gap` the
     ends of a range without points, `clipped` the channels that stand still at their end,
-    `foreseen_step_std` the relative error of an edge step that had to be foreseen.
+    `foreseen_step_std` the relative error of an edge step that had to be foreseen,
+    `elements` those of a detector that could not be summed, with the reason.
     """
 
     run: Run
@@ -43,6 +45,7 @@ class Evidence:
     gap: tuple[float, float] | None
     clipped: tuple[str, ...]
     foreseen_step_std: float | None
+    elements: tuple[tuple[int, str], ...]
 
 
 def gather(
@@ -73,10 +76,11 @@ def gather(
         jumps=_jumps(batch, row),
         gap=_gap(context, energy, float(batch.sample.position[row])),
         foreseen_step_std=_foreseen(batch, row),
+        elements=_broken(batch, row),
         clipped=tuple(
             role
             for role, readings in spectrum.channels.items()
-            if _PLATEAU <= plateau(readings) < len(readings)
+            if readings.ndim == 1 and _PLATEAU <= plateau(readings) < len(readings)
         ),
     )
 
@@ -84,6 +88,15 @@ def gather(
 def _foreseen(batch: Batch, row: int) -> float | None:
     sample = batch.sample
     return float(sample.step_error[row]) if sample.foreseen[row] else None
+
+
+def _broken(batch: Batch, row: int) -> tuple[tuple[int, str], ...]:
+    codes = batch.cleaned.absorption.elements[row].tolist()
+    return tuple(
+        (k, CHANNEL_REASONS[code])
+        for k, code in enumerate(codes)
+        if code not in (USED, EXCLUDED)
+    )
 
 
 def _jumps(batch: Batch, row: int) -> tuple[tuple[float, float], ...]:

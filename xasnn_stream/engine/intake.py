@@ -31,12 +31,27 @@ def doubt(
         )
     if is_given(spectrum, settings):
         return _unusable(spectrum.energy_ev, {"mu": spectrum.channels["mu"]})
-    roles = ROLES[settings.mode]
+    roles = needed_roles(settings)
     missing = [role for role in roles if role not in spectrum.channels]
     if missing:
         return Reason("no_signal", f"no signal {' or '.join(missing)} in this run")
-    counts = {role: _without_offset(spectrum, role) for role in roles}
+    counts = {role: _working(_without_offset(spectrum, role)) for role in roles}
     return _unusable(spectrum.energy_ev, counts)
+
+
+def needed_roles(settings: EngineSettings) -> tuple[str, ...]:
+    """Return the channels without which there is no absorption."""
+    if settings.mode == "fluorescence" and settings.cleaning.dead_time == "icr_ocr":
+        return (*ROLES[settings.mode], "icr", "ocr")
+    return ROLES[settings.mode]
+
+
+def _working(readings: FloatArray) -> FloatArray:
+    """Return the elements of a detector that can be summed, all if there are none."""
+    if readings.ndim == 1:
+        return readings
+    finite = np.isfinite(readings).all(0)
+    return readings[:, finite] if finite.any() else readings
 
 
 def is_given(spectrum: Spectrum, settings: EngineSettings) -> bool:
@@ -73,7 +88,7 @@ def _unusable(energy: FloatArray, channels: dict[str, FloatArray]) -> Reason | N
             return Reason("not_finite", f"{bad} of {len(values)} values of {name}")
     for name, values in channels.items():
         bad = int(np.count_nonzero(values <= 0))
-        if bad and name not in ("if", "mu"):
+        if bad and name in ("i0", "it"):
             return Reason(
                 f"{name}_not_positive",
                 f"{bad} of {len(values)} values of {name} are not above the dark level",

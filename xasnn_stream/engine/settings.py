@@ -30,12 +30,16 @@ class Cleaning:
     Points that leave the curve are left out (`deglitch`), what is behind a jump of the
     beam is moved (`jumps`), and energies are corrected by the reference channel
     (`align`); else each is only reported. `denoise` names a denoiser of `physics`.
+    `dead_time` says how fluorescence counts are corrected, `excluded` which elements of
+    the detector are not summed.
     """
 
     deglitch: bool = True
     jumps: Literal["flag", "repair"] = "flag"
     align: Literal["report", "apply"] = "report"
     denoise: Denoising = "none"
+    dead_time: Literal["none", "done_by_detector", "icr_ocr"] = "none"
+    excluded: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

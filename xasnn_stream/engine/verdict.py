@@ -93,9 +93,16 @@ def _flaws(evidence: Evidence) -> Iterator[Reason]:
         yield Reason("glitch", _glitches(evidence.glitches))
     if evidence.jumps:
         yield Reason("jump", _jumps(evidence.jumps))
+    if evidence.elements:
+        yield Reason("detector", _elements(evidence.elements))
     if evidence.clipped:
         names = ", ".join(evidence.clipped)
         yield Reason("clipped", f"{names} stands still at its end, as if saturated")
+
+
+def _elements(elements: tuple[tuple[int, str], ...]) -> str:
+    named = ", ".join(f"{k} ({why})" for k, why in elements)
+    return f"elements of the fluorescence detector were left out: {named}"
 
 
 def _novel(test: str, times: float) -> Reason:

@@ -2,9 +2,16 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, StrictStr, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    StrictStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
-from xasnn_stream.assembly.settings import AssemblySettings, Energy, Lookup, Signal
+from xasnn_stream.assembly.settings import AssemblySettings, Energy, Lookup
 from xasnn_stream.edges import ELEMENTS
 from xasnn_stream.engine.settings import (
     Cleaning,
@@ -29,7 +36,7 @@ from xasnn_stream.profile.runs import (
 from xasnn_stream.profile.section import Name, Path, Section
 from xasnn_stream.shipped import model_folder
 
-Role = Literal["i0", "it", "ir", "if"]
+Role = Literal["i0", "it", "ir", "if", "icr", "ocr"]
 
 
 def _known(element: str) -> str:
@@ -106,6 +113,20 @@ class ProfileModel(Section):
             raise ValueError(str(error)) from error
         return model
 
+    @model_validator(mode="after")
+    def _has_rates_of_every_element(self) -> "ProfileModel":
+        if self.cleaning.dead_time != "icr_ocr":
+            return self
+        counts = [
+            len(signal.settings().keys) if signal is not None else 0
+            for signal in (self.signals.get(role) for role in ("if", "icr", "ocr"))
+        ]
+        if len(set(counts)) > 1 or not counts[0]:
+            raise ValueError(
+                "cleaning.dead_time icr_ocr needs if, icr and ocr, as many"
+            )
+        return self
+
     def assembly(self) -> AssemblySettings:
         """Return what assembly needs to know."""
         metadata = self.metadata
@@ -117,7 +138,7 @@ class ProfileModel(Section):
             edge=metadata.edge.settings(),
             sample=metadata.sample.settings() if metadata.sample else Lookup(),
             energy=Energy(**self.energy.model_dump()),
-            signals={r: Signal(**s.model_dump()) for r, s in self.signals.items()},
+            signals={role: s.settings() for role, s in self.signals.items()},
             conditions=dict(self.conditions),
         )
 

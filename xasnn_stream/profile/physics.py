@@ -1,12 +1,14 @@
 """The parts of a profile that say how readings become normalized spectra."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, StrictBool, StrictInt, ValidationInfo, field_validator
 
 from xasnn_stream.engine.settings import Cleaning, Denoising, Grid, QualityLimits
 from xasnn_stream.physics.settings import Normalization
 from xasnn_stream.profile.section import Number, Positive, Section
+
+Index = Annotated[StrictInt, Field(ge=0)]
 
 _CLEANING = Cleaning()
 _QUALITY = QualityLimits()
@@ -20,6 +22,15 @@ class CleaningModel(Section):
     deglitch: StrictBool = Field(
         default=_CLEANING.deglitch,
         description="leave out points that leave the curve; else only name them",
+    )
+    dead_time: Literal["none", "done_by_detector", "icr_ocr"] = Field(
+        default=_CLEANING.dead_time,
+        description="how fluorescence counts are corrected: by the incoming over the "
+        "outgoing rate of each element, or not any more",
+    )
+    excluded: tuple[Index, ...] = Field(
+        default=_CLEANING.excluded,
+        description="elements of the fluorescence detector to leave out, counted from 0",
     )
     jumps: Literal["flag", "repair"] = Field(
         default=_CLEANING.jumps,

@@ -1,7 +1,7 @@
 """The parts of a profile that say which runs are meant, and what is where in them."""
 
 import re
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import (
     Field,
@@ -12,9 +12,11 @@ from pydantic import (
     model_validator,
 )
 
-from xasnn_stream.assembly.settings import Lookup, Rule
+from xasnn_stream.assembly.settings import Lookup, Rule, Signal
 from xasnn_stream.edges import EDGES, ELEMENTS
 from xasnn_stream.profile.section import Offset, Path, Plain, Section
+
+Key = Annotated[StrictStr, Field(min_length=1)]
 
 
 class RuleModel(Section):
@@ -111,7 +113,13 @@ class EnergyModel(Section):
 class SignalModel(Section):
     """One channel, in the same events as the energy."""
 
-    key: StrictStr = Field(min_length=1, description="data key of the channel")
+    key: StrictStr | None = Field(
+        default=None, min_length=1, description="data key of the channel"
+    )
+    keys: list[Key] = Field(
+        default=[],
+        description="instead of key, data keys of a detector's elements",
+    )
     offset: Offset = Field(
         default=0.0,
         description="dark level in the channel's unit, or its dotted path in the start "
@@ -120,3 +128,14 @@ class SignalModel(Section):
     optional: StrictBool = Field(
         default=False, description="a sweep without it is usable"
     )
+
+    @model_validator(mode="after")
+    def _has_one_kind_of_key(self) -> "SignalModel":
+        if (self.key is None) == (not self.keys):
+            raise ValueError("needs key, or keys of a detector's elements")
+        return self
+
+    def settings(self) -> Signal:
+        """Return the signal as plain data."""
+        first, *more = [self.key] if self.key is not None else self.keys
+        return Signal(first, self.offset, self.optional, tuple(more))

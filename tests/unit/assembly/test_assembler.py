@@ -1,10 +1,11 @@
 import copy
+import dataclasses
 import math
 
 import numpy as np
 import pytest
 
-from xasnn_stream.assembly.settings import Rule
+from xasnn_stream.assembly.settings import Rule, Signal
 
 from .bench import Bench
 from .documents import SETTINGS, descriptor, event, interleaved, scan, start, stop
@@ -31,6 +32,21 @@ def test_a_step_scan_becomes_one_spectrum_at_its_stop(bench):
     assert (run.final, run.complete) == (True, True)
     assert run.access_tags == ("team",)
     assert bench.sweeps("complete") == 1
+
+
+def test_a_detector_of_several_elements_has_a_column_for_each():
+    fluorescence = Signal("xs1", offset=2.0, more=("xs2", "xs3"))
+    signals = {"i0": SETTINGS.signals["i0"], "if": fluorescence}
+    bench = Bench(dataclasses.replace(SETTINGS, signals=signals))
+    counts = [{"xs1": n, "xs2": 10 * n, "xs3": 100 * n} for n in range(1, 5)]
+    events = [event(n, **data) for n, data in enumerate(counts, 1)]
+
+    (spectrum,) = bench.receive([start(), descriptor(), *events, stop()])
+
+    elements = np.outer([1, 2, 3, 4], [1, 10, 100])
+    np.testing.assert_array_equal(spectrum.channels["if"], elements)
+    np.testing.assert_array_equal(spectrum.channels["i0"], [1e5] * 4)
+    assert spectrum.offsets == {"i0": 2.0, "if": 2.0}
 
 
 def test_documents_are_never_changed(bench):

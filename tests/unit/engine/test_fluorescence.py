@@ -1,0 +1,97 @@
+"""Fluorescence detectors of several elements: dead time, sums, elements that fail."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from xasnn_stream.engine.settings import Cleaning, QualityLimits
+
+GAINS = (1.0, 0.7, 1.3, 0.9)
+DEAD_TIME_S = 2e-6
+
+
+@pytest.fixture
+def yields(absorption):
+    """A function: counts of one and of several elements that saw the same sample."""
+
+    def make(sweep):
+        mu = absorption("to38", noise=3e-4, seed=3)
+        i0 = sweep().channels["i0"]
+        true = np.stack([gain * i0 * mu / 20 for gain in GAINS], -1)
+        return i0, true
+
+    return make
+
+
+@pytest.fixture
+def read(load, foil, sweep):
+    """A function: the estimate of such counts, with what the profile says of them."""
+
+    def estimate(i0, counts, **cleaning):
+        engine = load(
+            foil,
+            mode="fluorescence",
+            cleaning=Cleaning(**cleaning),
+            quality=QualityLimits(min_edge_step=0.001),
+        )
+        channels = {"i0": i0, **counts}
+        (found,) = engine.estimate([dataclasses.replace(sweep(), channels=channels)])
+        return found
+
+    return estimate
+
+
+def test_elements_are_summed(read, yields, sweep):
+    i0, true = yields(sweep)
+    one = read(i0, {"if": true.sum(-1)})
+    several = read(i0, {"if": true})
+    assert several.verdict == "ok"
+    step = one.quality.edge_step
+    assert several.quality.edge_step == pytest.approx(step, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [(0.0, "dead"), (np.nan, "not_finite")],
+)
+def test_an_element_that_fails_is_left_out_and_named(read, yields, sweep, spoil, why):
+    i0, true = yields(sweep)
+    broken = true.copy()
+    broken[:, 2] = spoil
+    found = read(i0, {"if": broken})
+    assert (found.verdict, [r.code for r in found.reasons]) == ("caution", ["detector"])
+    assert f"2 ({why})" in found.reasons[0].text
+    rest = read(i0, {"if": np.delete(true, 2, -1)})
+    step = rest.quality.edge_step
+    assert found.quality.edge_step == pytest.approx(step, rel=1e-12)
+
+
+def test_an_excluded_element_is_no_reason(read, yields, sweep):
+    i0, true = yields(sweep)
+    found = read(i0, {"if": true}, excluded=(2,))
+    rest = read(i0, {"if": np.delete(true, 2, -1)})
+    assert found.verdict == "ok"
+    step = rest.quality.edge_step
+    assert found.quality.edge_step == pytest.approx(step, rel=1e-12)
+
+
+def test_dead_time_is_corrected_where_the_profile_says_so(read, yields, sweep):
+    i0, true = yields(sweep)
+    # A paralyzing counter: of the incoming rate this share goes out.
+    incoming = 5 * true
+    share = np.exp(-incoming * DEAD_TIME_S)
+    counts = {"if": true * share, "icr": incoming, "ocr": incoming * share}
+    plain = read(i0, {"if": true})
+    corrected = read(i0, counts, dead_time="icr_ocr")
+    squeezed = read(i0, counts)
+    step = plain.quality.edge_step
+    assert corrected.quality.edge_step == pytest.approx(step, rel=1e-9)
+    assert abs(squeezed.quality.edge_step / step - 1) > 0.1
+
+
+def test_dead_time_without_rates_is_no_signal(read, yields, sweep):
+    i0, true = yields(sweep)
+    found = read(i0, {"if": true}, dead_time="icr_ocr")
+    assert (found.verdict, found.reasons[0].code) == ("rejected", "no_signal")
+    assert "icr or ocr" in found.reasons[0].text
