@@ -243,7 +243,9 @@ def test_a_scan_alone_and_among_others_is_the_same(examples):
         )
 
 
-def test_a_background_that_starts_behind_the_scan_is_told_not_made_up(counts, normalize):
+def test_a_background_that_starts_behind_the_scan_is_told_not_made_up(
+    counts, normalize
+):
     short = {
         name: values[counts["energy"] < 11660.0] for name, values in counts.items()
     }
