@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from xasnn_stream.edges import edge_window
 from xasnn_stream.physics.edge import find_e0, half_step
 from xasnn_stream.physics.ragged import stack
 from xasnn_stream.physics.slope import derivative
@@ -91,6 +92,31 @@ def test_the_half_step_nearest_the_edge_counts_and_none_gives_nan():
     at = half_step(energy, flat, valid, torch.tensor([6.0, 6.0]).double())
     assert at[0].item() == 5.5
     assert at[1].isnan()
+
+
+@pytest.mark.parametrize(
+    ("name", "energy", "kept"),
+    [
+        ("above the edge only", lambda e: e[200:], slice(200, None)),
+        ("below the edge only", lambda e: e[:120], slice(None, 120)),
+        ("in keV", lambda e: e / 1000, slice(None)),
+    ],
+)
+def test_a_scan_without_the_edge_has_none_near_the_tabulated_one(
+    edge, name, energy, kept
+):
+    spectrum = edge(width=2.0)
+    window = edge_window(spectrum.e0)
+    pair = (energy(spectrum.energy), spectrum.mu[kept])
+    assert found(pair, window=window).isnan().all(), name
+    # Without a window there always is a steepest point, as larch finds one.
+    assert found(pair).isfinite().all()
+
+
+def test_the_edge_of_an_inverted_spectrum_is_not_where_it_falls(edge):
+    spectrum = edge(width=2.0)
+    e0 = found((spectrum.energy, -spectrum.mu))
+    assert abs(e0.item() - spectrum.e0) > 20
 
 
 def test_neighbours_in_a_batch_do_not_move_e0(edge):
