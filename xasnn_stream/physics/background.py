@@ -28,7 +28,6 @@ from xasnn_stream.physics.background_fit import (
 from xasnn_stream.physics.background_operators import (
     Operator,
     OperatorCache,
-    build,
 )
 from xasnn_stream.physics.settings import Background
 from xasnn_stream.physics.spline import basis, evaluate, second_derivatives, segments
@@ -93,21 +92,6 @@ def autobk(
             energy[rows], mu[rows], valid[rows], e0[rows], step, settings, limit
         ))  # fmt: skip
     return parts[0] if len(parts) == 1 else _joined(parts)
-
-
-def chi_operator(
-    energy: Tensor, e0: float, settings: Background, kmax: float | None = None
-) -> Tensor:
-    """Return ∂(χ·edge step)/∂μ, `nk x points`, on a grid `(points,)` at one e0 (eV).
-
-    Exact at the clamps' base weight, from which clean spectra hardly depart; NaN where
-    the scan is too short for its knots.
-    """
-    operator = build(energy.to(torch.float64), e0, settings, kmax)
-    chi = operator.matrix[:, : operator.sizes[0]].T
-    # χ is of μ - μ(e0): what the others weigh, e0's point weighs back.
-    chi = torch.cat((chi[:, :1] - chi.sum(1, keepdim=True), chi[:, 1:]), 1)
-    return pad(chi, (operator.first, len(energy) - operator.stop))
 
 
 def _on_grid(

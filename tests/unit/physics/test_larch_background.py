@@ -1,5 +1,6 @@
 """χ(k) and χ(R) of measured spectra beside larch's, from larch's e0 and step."""
 
+import numpy as np
 import pytest
 
 from tests.bench.background import SETTINGS, by_larch, deviations, ours, spectra
@@ -26,7 +27,7 @@ ALIKE = {
 """Repeats of one spectrum; the bench goes through them all."""
 
 LARCH_RAISES = {"Cr2O3/006.csv.gz", "Cr2O3/035.csv.gz", "Yb_iron_03.csv"}
-"""Two aborted scans without data above the edge, and an e0 at the end of the scan."""
+"""Two scans that end 7 eV above the edge; and a fit that ends without a covariance."""
 
 
 @pytest.fixture(scope="module")
@@ -57,10 +58,13 @@ def test_chi_of_every_spectrum_is_larchs(measured, name):
 
 
 def test_units_matter_to_larch_only_for_spectra_in_counts(measured):
+    # Where μ changes by less than three, larch is our referee of every spectrum above.
     found = {
         label: worst(spectrum, SETTINGS["reference"], per_step=False)
         for label, spectrum in measured.items()
+        if np.ptp(spectrum[1]) > 3
     }
+    assert len(found) > 10
     unlike = {label for label, value in found.items() if (value or 0) > LIMIT}
     assert unlike == IN_COUNTS.keys()
 
