@@ -1,6 +1,7 @@
 """Physics and networks on a batch of accepted spectra; rows never see each other."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -64,6 +65,23 @@ class Batch:
         """Return the energies of a row that were read, eV."""
         of = self.sample.curves
         return of.energy[row, : int(of.valid[row].sum())].cpu().numpy()
+
+
+def on_host(batch: Batch) -> Batch:
+    """Return a batch with all its tensors in the host's memory.
+
+    Rows are then reported without asking the device for each number.
+    """
+    return _on_host(batch)
+
+
+def _on_host(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.cpu()
+    if not is_dataclass(value) or isinstance(value, type):
+        return value
+    parts = {f.name: _on_host(getattr(value, f.name)) for f in fields(value)}
+    return replace(value, **parts)
 
 
 def compute(context: Context, absorption: Absorption) -> Batch:

@@ -12,7 +12,7 @@ import torch
 
 from xasnn_stream.edges import edge_energy_ev
 from xasnn_stream.engine.absorption import Absorption, absorb, one_curve
-from xasnn_stream.engine.batch import compute
+from xasnn_stream.engine.batch import compute, on_host
 from xasnn_stream.engine.context import Context
 from xasnn_stream.engine.foil import Foil
 from xasnn_stream.engine.intake import doubt, out_of_range
@@ -105,7 +105,7 @@ class Engine:
                 found = reject(context, spectrum, problem, arrays=drawn)
                 estimates[taken[row]] = found
         if rows:
-            batch = compute(context, absorption.rows(rows))
+            batch = on_host(compute(context, absorption.rows(rows)))
             for place, row in enumerate(rows):
                 found = report(context, chosen[row], batch, place)
                 estimates[taken[row]] = found
