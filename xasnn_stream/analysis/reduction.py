@@ -94,16 +94,20 @@ def _reduced(
     waiting: list[Signal | Failure], request: Request
 ) -> Iterator[NormalizedScan | Failure]:
     """Reduce the signals together; failures keep their places."""
-    from xasnn_stream.analysis.batch import reduce_signals
-
     signals = [each for each in waiting if isinstance(each, Signal)]
+    if not signals:
+        yield from (each for each in waiting if isinstance(each, Failure))
+        return
+    # Torch is loaded here, where there is something to compute.
     if request.cleaning.merge:
         from xasnn_stream.analysis.merging import merged
 
         yield from (each for each in waiting if isinstance(each, Failure))
-        yield from merged(signals, request) if signals else ()
+        yield from merged(signals, request)
         return
-    results = iter(reduce_signals(signals, request) if signals else [])
+    from xasnn_stream.analysis.batch import reduce_signals
+
+    results = iter(reduce_signals(signals, request))
     for each in waiting:
         yield next(results) if isinstance(each, Signal) else each
 

@@ -3,6 +3,8 @@
 import argparse
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -66,7 +68,7 @@ def test_arrays_are_lists_of_one_length_per_axis(normalize):
 
 
 def test_the_parameters_that_were_used_are_told(normalize):
-    given = ("--e0", "11563", "--pre1=-120", "--pre2=-40", "--norm1", "100")
+    given = ("--e0", "11563", "--pre1", "-120", "--pre2=-40", "--norm1", "100")
     more = ("--norm2", "380", "--nnorm", "1", "--rbkg", "1.2", "--kweight", "3")
     ends = ("--bkg-kmax", "9", "--kmin", "2", "--kmax", "8.5", "--window", "hanning")
     found = of_json(normalize("foil.dat", *given, *more, *ends, "--json"))
@@ -150,6 +152,23 @@ def test_what_is_wrongly_asked_ends_in_one_sentence(normalize, arguments, messag
     code, out, err = normalize("foil.dat", *arguments)
     assert (code, out, len(err)) == (2, [], 1)
     assert message in err[0]
+
+
+def test_what_cannot_be_read_is_told_before_torch_is_loaded(tmp_path):
+    program = (
+        "import sys; from xasnn_stream.cli.main import main; "
+        "code = main(['normalize', 'nowhere.dat']); "
+        "print(code, 'torch' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=tmp_path,
+    )
+    assert done.stdout == "2 False\n"
+    assert "nowhere.dat cannot be read" in done.stderr
 
 
 def test_every_option_says_what_it_is():
