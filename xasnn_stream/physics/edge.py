@@ -129,6 +129,10 @@ def _find_on_grid(
         return _find(energy, mu, valid, window)
     allowed = None if window is None else _within(energy, window)
     firsts = _firsts(grid, mu, allowed)
+    one: list[int] = firsts[:1].tolist() if bool((firsts == firsts[:1]).all()) else []
+    plan = _refining(grid, one[0], mu.dtype) if one else None
+    if plan is not None and allowed is None:
+        return _find_at_once(grid, plan, mu)
     order = firsts.argsort()
     places: list[int] = firsts[order].tolist()
     counts = Counter(places)
@@ -158,6 +162,13 @@ def _find_on_grid(
         bounds = window and (window[0][few], window[1][few])
         found[few] = _find(energy[few], mu[few], valid[few], bounds)
     return found
+
+
+def _find_at_once(grid: Grid, plan: _Refining, mu: Tensor) -> Tensor:
+    """Find e0 of spectra whose raw derivative is greatest at the same point."""
+    smoothed = mu[:, plan.start : plan.stop] @ plan.matrix
+    width = torch.full((len(mu),), plan.stop - plan.start, device=mu.device)
+    return grid.energy[plan.start :][_steepest_of(smoothed, width, None)]
 
 
 def _window(allowed: Tensor, start: Tensor, width: Tensor) -> Tensor:

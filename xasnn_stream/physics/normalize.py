@@ -136,11 +136,14 @@ def _on_grid(
         energy, valid = grid.rows(len(mu))
         return normalize(energy, mu, valid, settings, e0, limits)
     plans = [grid_lines(grid, settings, *place, mu.dtype) for place in different]
-    which = torch.tensor([different[place] for place in places], device=mu.device)
-    coefficients = mu.new_empty(len(mu), 6)
-    for number, plan in enumerate(plans):
-        rows = which == number if len(plans) > 1 else slice(None)
-        coefficients[rows] = mu[rows] @ plan.weights
+    if len(plans) == 1:
+        which, coefficients = None, mu @ plans[0].weights
+    else:
+        which = torch.tensor([different[place] for place in places], device=mu.device)
+        coefficients = mu.new_empty(len(mu), plans[0].weights.shape[-1])
+        for number, plan in enumerate(plans):
+            of = (which == number).nonzero().squeeze(-1)
+            coefficients[of] = mu[of] @ plan.weights
     rows = basis(grid, settings.nvict, mu.dtype)
     return _curves(rows, mu, e0, coefficients, plans, which)
 
@@ -151,35 +154,39 @@ def _curves(
     e0: Tensor,
     coefficients: Tensor,
     plans: list[GridLines],
-    which: Tensor,
+    which: Tensor | None,
 ) -> Normalized:
     """Return what the coefficients (`batch x 6`) of the rows (`6 x points`) say."""
-    first, last = min(p.at_e0 for p in plans), max(p.at_e0 for p in plans)
-    at_e0 = torch.tensor([plan.at_e0 for plan in plans], device=mu.device)[which]
+    at_edge = _of_plans([plan.at_edge for plan in plans], which, len(mu))
     above = coefficients[:, 2:]
-    edge_step = (above * rows[2:, at_e0].T).sum(-1)
+    edge_step = (above * at_edge).sum(-1)
     scale = nonzero(edge_step).unsqueeze(-1)
     pre_edge = coefficients[:, :2] @ rows[:2]
     norm = (mu - pre_edge).div_(scale)
     excess = above / scale
     excess[:, 0] -= 1.0
+    first, last = min(p.at_e0 for p in plans), max(p.at_e0 for p in plans)
     flat = torch.empty_like(norm)
     flat[:, :first] = norm[:, :first]
     torch.addmm(
         norm[:, first:], excess, rows[2:, first:], alpha=-1, out=flat[:, first:]
     )
-    before = torch.arange(first, last, device=mu.device) < at_e0.unsqueeze(-1)
-    flat[:, first:last] = torch.where(before, norm[:, first:last], flat[:, first:last])
-    pre1, pre2, norm1, norm2, nnorm = torch.stack([p.ranges for p in plans])[which].T
+    if which is not None:
+        at_e0 = torch.tensor([plan.at_e0 for plan in plans], device=mu.device)[which]
+        before = torch.arange(first, last, device=mu.device) < at_e0.unsqueeze(-1)
+        both = norm[:, first:last], flat[:, first:last]
+        flat[:, first:last] = torch.where(before, *both)
+    ranges = _of_plans([plan.ranges for plan in plans], which, len(mu))
+    pre1, pre2, norm1, norm2, nnorm = ranges.unbind(-1)
     return Normalized(
         e0, edge_step, norm, flat, pre_edge, coefficients @ rows,
         pre1, pre2, norm1, norm2, nnorm.long(),
-        _rows([plan.per_mu for plan in plans], which),
+        _of_plans([plan.per_mu for plan in plans], which, len(mu)),
     )  # fmt: skip
 
 
-def _rows(of: list[Tensor], which: Tensor) -> Tensor:
-    """Return one of some rows for each spectrum: `batch x points`, not copied if one."""
-    if len(of) == 1:
-        return of[0].expand(len(which), -1)
-    return torch.stack(of).index_select(0, which)
+def _of_plans(values: list[Tensor], which: Tensor | None, batch: int) -> Tensor:
+    """Return each spectrum's row of values, not copied where all have the same."""
+    if which is None:
+        return values[0].expand(batch, -1)
+    return torch.stack(values).index_select(0, which)
