@@ -33,7 +33,7 @@ from xasnn_stream.physics.settings import Background
 from xasnn_stream.physics.spline import basis, evaluate, second_derivatives, segments
 from xasnn_stream.physics.wavenumber import uniform_grid
 
-_ROWS_AT_ONCE = 64
+_ROWS_AT_ONCE = 128
 _OPERATORS = OperatorCache()
 
 

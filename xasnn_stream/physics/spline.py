@@ -110,19 +110,25 @@ def _with_ends(x: Tensor, second: Tensor, valid: Tensor) -> Tensor:
 def segments(at: Tensor, x: Tensor, valid: Tensor) -> Segments:
     """Find ascending points `at` (`(wanted,)`) between those of `x` (`rows x points`)."""
     last = valid.sum(-1, keepdim=True) - 1
-    # Counting which wanted points each given point lies below beats a search per point.
-    position = torch.searchsorted(at, x.contiguous())
-    position = position.masked_fill(~valid, len(at)).clamp(max=len(at))
-    passed = torch.zeros(
-        *x.shape[:-1], len(at) + 1, dtype=torch.long, device=x.device
-    ).scatter_add(-1, position, torch.ones_like(position))
-    left = (passed[..., :-1].cumsum(-1) - 1).clamp(min=0)
+    position = torch.searchsorted(at, x.contiguous()).masked_fill(~valid, len(at))
+    left = (_passed(position, len(at)) - 1).clamp(min=0)
     left = torch.minimum(left, (last - 1).clamp(min=0))
     x0, x1 = x.gather(-1, left), x.gather(-1, left + 1)
     h = x1 - x0
     u, v = (x1 - at) / h, (at - x0) / h
     sixth = h.square() / 6
     return Segments(left, u, v, (u.pow(3) - u) * sixth, (v.pow(3) - v) * sixth)
+
+
+def _passed(position: Tensor, points: int) -> Tensor:
+    """Count how many of the places in a row lie at or before each of its points.
+
+    For ascending points this beats a search per point.
+    """
+    shape = *position.shape[:-1], points + 1
+    count = torch.zeros(shape, dtype=torch.long, device=position.device)
+    count.scatter_add_(-1, position, torch.ones_like(position))
+    return count[..., :-1].cumsum(-1)
 
 
 def evaluate(where: Segments, y: Tensor, second: Tensor) -> Tensor:
@@ -169,7 +175,7 @@ def basis(x: Tensor, knots: Tensor, functions: Tensor) -> LocalBasis:
     Parameters
     ----------
     x
-        `rows x points`, or `(points,)` for all rows.
+        Ascending, `rows x points`, or `(points,)` for all rows.
     knots
         Ascending, `rows x (functions + 4)`, the ends four times; a row with fewer
         functions goes on with its last knot.
@@ -178,7 +184,7 @@ def basis(x: Tensor, knots: Tensor, functions: Tensor) -> LocalBasis:
     """
     rows = knots.shape[0]
     x = x.expand(rows, -1).contiguous()
-    span = torch.searchsorted(knots.contiguous(), x, right=True) - 1
+    span = _passed(torch.searchsorted(x, knots.contiguous()), x.shape[-1]) - 1
     span = torch.minimum(span.clamp(min=3), functions.unsqueeze(-1) - 1)
     around = [knots.gather(-1, span + offset) for offset in range(-2, 4)]
     below = [x - around[2 - j] for j in range(3)]
