@@ -55,7 +55,9 @@ def with_axis_told(
     low, high = (end[rows] for end in windows)
     seen = _seen(part.energy, part.reference, part.valid, (low, high))
     value, std = (
-        _from_tabulated(seen, part.accounts) if foil is None else _from_foil(seen, foil)
+        _from_tabulated(seen, part.tabulated)
+        if foil is None
+        else _from_foil(seen, foil)
     )
     known = value.isfinite() & std.isfinite() & seen.is_edge
     energy = curves.energy.clone()
@@ -97,12 +99,7 @@ def _from_foil(seen: _Edge, foil: Foil) -> tuple[Tensor, Tensor]:
     )
 
 
-def _from_tabulated(
-    seen: _Edge, accounts: tuple[Account, ...]
-) -> tuple[Tensor, Tensor]:
-    tabulated = torch.tensor(
-        [account.tabulated_ev for account in accounts], dtype=torch.float64
-    )
+def _from_tabulated(seen: _Edge, tabulated: Tensor) -> tuple[Tensor, Tensor]:
     at = index_nearest(seen.energy, seen.valid, seen.e0).clamp(min=1)
     spacing = gather(seen.energy, at) - gather(seen.energy, at - 1)
     return seen.e0 - tabulated, spacing / 2

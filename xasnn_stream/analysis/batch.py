@@ -1,5 +1,6 @@
 """A batch of scans through cleaning, normalization, background and transform."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,9 @@ from xasnn_stream.spectrum import FloatArray
 
 if TYPE_CHECKING:
     from xasnn_stream.analysis.reduction import Request
+
+_OVERLAP_EV = 100.0
+"""An edge that follows sooner leaves no range above this one to fit."""
 
 
 def reduce_signals(
@@ -110,12 +114,9 @@ def _reduce(curves: Curves, request: "Request") -> _Reduced:
         background = _without_chi(background, short)
     transformed = xftf(background.k, background.chi, settings.transform)
     of_chi = estimate_noise(background.k, background.chi, background.reached)
-    tabulated = torch.tensor(
-        [account.tabulated_ev for account in curves.accounts], dtype=torch.float64
-    )
     quality = {
         "e0_ev": e0,
-        "e0_shift_ev": e0 - tabulated,
+        "e0_shift_ev": e0 - curves.tabulated,
         "edge_step": normalized.edge_step,
         "edge_step_std": step_std,
         "edge_step_spread": step_spread(
@@ -151,14 +152,22 @@ def _typical_noise(curves: Curves, e0: Tensor) -> Tensor:
 
 
 def _ends(curves: Curves, others: Sequence[str]) -> Tensor:
-    """Return the energy (eV) before which ranges of each row end, `batch`."""
+    """Return the energy (eV) before which ranges of each row end, `batch`.
+
+    NaN where nothing follows, or so soon that both edges are seen as one.
+    """
     found = list[float]()
     for account in curves.accounts:
         edge = account.signal.edge
         following = edge and next_edge_ev(edge.element, edge.edge, others)
-        found.append(
-            float("nan") if following is None else following - NEXT_EDGE_MARGIN_EV
-        )
+        distance = (following or math.nan) - account.tabulated_ev
+        if distance < _OVERLAP_EV:
+            text = (
+                f"another edge {distance:.0f} eV above overlaps: step and χ are of both"
+            )
+            account.flag("overlap", text)
+            following = None
+        found.append((following or math.nan) - NEXT_EDGE_MARGIN_EV)
     return torch.tensor(found, dtype=torch.float64)
 
 

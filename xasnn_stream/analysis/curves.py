@@ -79,6 +79,12 @@ class Curves:
         return self.energy.masked_fill(~self.valid, -torch.inf).amax(-1)
 
     @property
+    def tabulated(self) -> Tensor:
+        """Tabulated energy of each row's edge (eV), NaN where unknown, `batch`."""
+        energies = [account.tabulated_ev for account in self.accounts]
+        return torch.tensor(energies, dtype=torch.float64)
+
+    @property
     def mu_range(self) -> tuple[Tensor, Tensor]:
         """Highest and lowest μ of each row, each `batch`."""
         inside = self.mu.masked_fill

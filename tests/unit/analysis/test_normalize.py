@@ -102,6 +102,20 @@ def test_ranges_end_before_the_edge_of_another_element(counts, normalize):
     assert scan.arrays["energy"][-1] == counts["energy"][-1]
 
 
+def test_an_edge_too_near_to_end_ranges_is_told(counts, tmp_path):
+    # Ti L2 follows L3 after 6 eV.
+    counts["energy"] += 453.8 - 11564.0
+    file = tmp_path / "titanium.dat"
+    np.savetxt(
+        file,
+        np.stack([counts[n] for n in ("energy", "i0", "it")], 1),
+        header="energy i0 it",
+    )
+    (scan,) = normalize_files(Request((file,), element="Ti", edge="L3"))
+    assert "overlap" in codes(scan)
+    assert np.isfinite(scan.quality["edge_step"])
+
+
 def test_a_given_axis_shift_is_found_and_taken_off(counts, normalize):
     foil = read_foil(str(EXAMPLES / "foil.dat"))
     before = normalize(counts, foil=foil).done["shift_ev"]
