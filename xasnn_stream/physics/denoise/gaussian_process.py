@@ -26,12 +26,12 @@ from xasnn_stream.physics.denoise.grids import Kept, Rows, on_any_grid
 from xasnn_stream.physics.denoise.levels import by_level
 from xasnn_stream.physics.denoise.stretch import amplitude, stretched
 
-_EDGE_WIDTHS_EV = (1.0, 1.6, 2.5, 4.0, 6.0)
+_EDGE_WIDTHS_EV = (1.0, 1.6, 2.5, 4.0)
 _WIDTHS_IN_K = (0.2, 0.4, 0.8)
 _AMPLITUDES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 """Of fine structure, in units of the edge step; what noise hides is not assumed away."""
 
-_EDGE_AMPLITUDE = 10.0
+_EDGE_AMPLITUDE = 30.0
 """Rise and white line over fine structure: generous, so that neither is shaved."""
 
 _LANDMARKS_PER_WIDTH = 4

@@ -17,7 +17,7 @@ from xasnn_stream.physics.denoise.grids import Kept, Rows, on_any_grid
 from xasnn_stream.physics.denoise.stretch import natural_width, width
 
 _DEGREE = 4
-_HALF_WINDOW = 0.95
+_HALF_WINDOW = 0.8
 """In natural widths at the edge."""
 _HALF_WINDOW_IN_K = 0.4
 
