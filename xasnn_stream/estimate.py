@@ -50,9 +50,8 @@ class Quality:
     edge step's standard deviation by noise (or by what had to be foreseen of it),
     `step_spread` that over admissible pre- and post-edge ranges, both relative to the
     step, and `noise` that of one point, in edge steps. `n_points` came; `n_masked` of
-    them were left out, at most `MOST_NAMED` of which `masked_ev` names, and `n_merged`
-    averaged into another of their energy. `k_max` (1/angstrom) is where the usable range
-    ends.
+    them were left out and `n_merged` averaged into another of their energy. `k_max`
+    (1/angstrom) is where the usable range ends.
     """
 
     e0_ev: float | None = None
@@ -62,7 +61,6 @@ class Quality:
     n_points: int = 0
     n_masked: int = 0
     n_merged: int = 0
-    masked_ev: tuple[float, ...] = ()
     e0_shift_std_ev: float | None = None
     axis_corrected: bool = False
     step_std: float | None = None
@@ -96,6 +94,8 @@ class Provenance:
 class Estimate:
     """The estimate of one sweep; `arrays` travel beside the document as raw buffers.
 
+    `masked_ev` are energies of points that were left out, at most `MOST_NAMED`.
+
     `arrays`: `energy` (eV) and `mu_normalized`, shape `(points,)`, as measured, plus
     `grid_energy` (eV) and `grid_spectra` (`channel x energy`, NaN where unmeasured; the
     channels are `GRID_CHANNELS`).
@@ -115,6 +115,7 @@ class Estimate:
     conditions: Mapping[str, float]
     accounting: Accounting
     provenance: Provenance
+    masked_ev: tuple[float, ...] = ()
     arrays: Mapping[str, FloatArray] = field(
         default_factory=lambda: dict[str, FloatArray]()
     )

@@ -42,9 +42,10 @@ class Cleaned:
         jumps = replace(self.jumps, energy=self.jumps.energy - by)
         return replace(self, energy=self.energy - by, jumps=jumps)
 
-    def glitches_ev(self, row: int) -> tuple[float, ...]:
-        """Return the energies of a row's glitches, eV, ascending."""
-        return tuple(self.energy[row, self.glitches[row]].tolist())
+    def masked_ev(self, row: int) -> tuple[float, ...]:
+        """Return the energies of a row's points that were left out, eV, ascending."""
+        left_out = self.glitches[row] & (self.masked[row] > 0)
+        return tuple(self.energy[row, left_out].tolist())
 
     def doubted_ev(self, row: int) -> tuple[float, ...]:
         """Return the energies of a row's glitches that are a reason for doubt, eV."""

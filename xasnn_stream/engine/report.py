@@ -35,18 +35,20 @@ def report(context: Context, spectrum: Spectrum, batch: Batch, row: int) -> Esti
     has been measured.
     """
     quality = _quality(batch, row, len(spectrum.energy_ev))
+    masked_ev = batch.cleaned.masked_ev(row)[:MOST_NAMED]
     arrays = _arrays(context, batch, row)
     energy_ev = arrays["energy"]
     problem = unusable(context, batch, row)
     if problem is not None:
         problem = perhaps_too_early(spectrum.run, problem)
-        return reject(context, spectrum, problem, quality, arrays)
+        rejected = reject(context, spectrum, problem, quality, arrays)
+        return replace(rejected, masked_ev=masked_ev)
     descriptors = _descriptors(context.model, batch, row)
     if not (spectrum.run.final or _settled(context, energy_ev, quality)):
         descriptors = {n: replace(d, interval=None) for n, d in descriptors.items()}
     evidence = gather(context, spectrum, batch, row, descriptors)
     verdict, reasons = judge(evidence)
-    return _estimate(
+    estimate = _estimate(
         context,
         spectrum,
         descriptors=descriptors,
@@ -57,6 +59,7 @@ def report(context: Context, spectrum: Spectrum, batch: Batch, row: int) -> Esti
         foil=batch.foil[row],
         arrays=arrays,
     )
+    return replace(estimate, masked_ev=masked_ev)
 
 
 def perhaps_too_early(run: Run, problem: Reason) -> Reason:
@@ -87,7 +90,6 @@ def _arrays(context: Context, batch: Batch, row: int) -> dict[str, FloatArray]:
 
 def _quality(batch: Batch, row: int, n_points: int) -> Quality:
     sample, cleaned = batch.sample, batch.cleaned
-    n_masked = int(cleaned.masked[row])
     return Quality(
         e0_ev=float(sample.normalized.e0[row]),
         e0_shift_ev=_known(batch.axis_shift[row]),
@@ -98,8 +100,7 @@ def _quality(batch: Batch, row: int, n_points: int) -> Quality:
         step_spread=_known(batch.step_spread[row]),
         noise=float(sample.noise[row]),
         n_points=n_points,
-        n_masked=n_masked,
-        masked_ev=cleaned.glitches_ev(row)[:MOST_NAMED] if n_masked else (),
+        n_masked=int(cleaned.masked[row]),
         n_merged=int(cleaned.absorption.merged[row]),
         k_max=_known(batch.reach.kmax[row]),
     )

@@ -74,9 +74,9 @@ def test_a_glitch_is_left_out_named_and_does_not_move_the_estimate(
 ):
     mu = absorption("to38", noise=1e-3, seed=3)
     clean, found = engine.estimate([sweep(mu=mu), sweep(mu=mu + added(sweep))])
-    assert (clean.quality.n_masked, clean.quality.masked_ev) == (0, ())
+    assert (clean.quality.n_masked, clean.masked_ev) == (0, ())
     assert found.quality.n_masked == 1
-    (at,) = found.quality.masked_ev
+    (at,) = found.masked_ev
     assert at == sweep().energy_ev[np.argmax(added(sweep))]
     assert at not in found.arrays["energy"]
     assert (found.verdict, found.reasons) == ("ok", ())
@@ -92,7 +92,7 @@ def test_points_are_left_where_the_profile_says_so(load, foil, sweep, absorption
     engine = load(foil, cleaning=Cleaning(deglitch=False))
     mu = absorption("to38", noise=1e-3, seed=3) + glitch(-80, 0.1)(sweep)
     (estimate,) = engine.estimate([sweep(mu=mu)])
-    assert (estimate.quality.n_masked, estimate.quality.masked_ev) == (0, ())
+    assert (estimate.quality.n_masked, estimate.masked_ev) == (0, ())
     assert len(estimate.arrays["energy"]) == 410
     assert (estimate.verdict, codes(estimate)) == (CAUTION, {"glitch"})
     assert f"{E0 - 80:.1f}" in estimate.reasons[0].text
