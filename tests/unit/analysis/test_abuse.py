@@ -236,3 +236,11 @@ def test_counts_of_zero_are_left_out(tmp_path, clean):
     assert scan.quality["edge_step"] == pytest.approx(
         clean.quality["edge_step"], rel=1e-3
     )
+
+
+@pytest.mark.parametrize("name", ["reversed energies", "one NaN above the edge"])
+def test_bins_of_a_spoilt_scan_are_those_of_the_clean_one(name, reduce):
+    wanted, scan = reduce(foil(), rebin=True), reduce(ABUSED[name](), rebin=True)
+    assert scan.arrays["energy"] == pytest.approx(wanted.arrays["energy"], abs=1e-6)
+    # The interpolated point differs by the noise of its neighbours.
+    assert scan.arrays["norm"] == pytest.approx(wanted.arrays["norm"], abs=0.005)
