@@ -59,7 +59,7 @@ def find_e0(
         or none is steep, the result is NaN.
     """
     if energy.dim() == 1:
-        return _find_on_grid(grid_of(energy), mu, window)
+        return _find_on_grid(grid_of(energy), mu.detach(), window)
     if valid is None:
         valid = torch.ones_like(mu, dtype=torch.bool)
     return _find(energy, mu, valid, window)

@@ -81,7 +81,7 @@ def lines_over(
 class GridLines:
     """`Lines` of one grid and one e0, acting on μ of any number of spectra.
 
-    μ times `weights` (`points x 6`) are the coefficients of the rows of `basis`; `at_e0`
+    `weights` (`6 x points`) times μ are the coefficients of the rows of `basis`; `at_e0`
     is the index of e0, `at_edge` the last four rows there, `ranges` as of `Lines` (`5`),
     `per_mu` is `points`.
     """
@@ -140,7 +140,7 @@ def grid_lines(
     return GridLines(
         at_e0=int(lines.at_e0),
         at_edge=rows[2:, int(lines.at_e0)].to(dtype),
-        weights=torch.cat((below, above)).T.contiguous().to(dtype),
+        weights=torch.cat((below, above)).to(dtype),
         per_mu=lines.per_mu()[0].to(dtype),
         ranges=torch.cat([value.to(energy.dtype) for value in lines.ranges]),
     )

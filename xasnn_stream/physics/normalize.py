@@ -129,21 +129,24 @@ def _on_grid(
     e0: Tensor,
     limits: tuple[Tensor, Tensor] | None,
 ) -> Normalized:
-    """Normalize where all spectra have one grid: coefficients are a matrix times μ."""
+    """Normalize where all spectra have one grid: coefficients are a matrix times μ.
+
+    Where gradients are wanted it is done row by row: results written in place have none.
+    """
     places = places_of(e0, limits)
     different = {place: number for number, place in enumerate(dict.fromkeys(places))}
-    if len(different) > _MANY:
+    if len(different) > _MANY or mu.requires_grad:
         energy, valid = grid.rows(len(mu))
         return normalize(energy, mu, valid, settings, e0, limits)
     plans = [grid_lines(grid, settings, *place, mu.dtype) for place in different]
     if len(plans) == 1:
-        which, coefficients = None, mu @ plans[0].weights
+        which, coefficients = None, mu @ plans[0].weights.T
     else:
         which = torch.tensor([different[place] for place in places], device=mu.device)
-        coefficients = mu.new_empty(len(mu), plans[0].weights.shape[-1])
+        coefficients = mu.new_empty(len(mu), len(plans[0].weights))
         for number, plan in enumerate(plans):
             of = (which == number).nonzero().squeeze(-1)
-            coefficients[of] = mu[of] @ plan.weights
+            coefficients[of] = mu[of] @ plan.weights.T
     rows = basis(grid, settings.nvict, mu.dtype)
     return _curves(rows, mu, e0, coefficients, plans, which)
 
@@ -161,12 +164,14 @@ def _curves(
     above = coefficients[:, 2:]
     edge_step = (above * at_edge).sum(-1)
     scale = nonzero(edge_step).unsqueeze(-1)
-    pre_edge = coefficients[:, :2] @ rows[:2]
-    norm = (mu - pre_edge).div_(scale)
+    # One block: what it takes of memory is kept for the next batch, not given back.
+    norm, flat, pre_edge, post_edge = mu.new_empty(4, *mu.shape)
+    torch.mm(coefficients[:, :2], rows[:2], out=pre_edge)
+    torch.mm(coefficients, rows, out=post_edge)
+    torch.sub(mu, pre_edge, out=norm).div_(scale)
     excess = above / scale
     excess[:, 0] -= 1.0
     first, last = min(p.at_e0 for p in plans), max(p.at_e0 for p in plans)
-    flat = torch.empty_like(norm)
     flat[:, :first] = norm[:, :first]
     torch.addmm(
         norm[:, first:], excess, rows[2:, first:], alpha=-1, out=flat[:, first:]
@@ -179,7 +184,7 @@ def _curves(
     ranges = _of_plans([plan.ranges for plan in plans], which, len(mu))
     pre1, pre2, norm1, norm2, nnorm = ranges.unbind(-1)
     return Normalized(
-        e0, edge_step, norm, flat, pre_edge, coefficients @ rows,
+        e0, edge_step, norm, flat, pre_edge, post_edge,
         pre1, pre2, norm1, norm2, nnorm.long(),
         _of_plans([plan.per_mu for plan in plans], which, len(mu)),
     )  # fmt: skip

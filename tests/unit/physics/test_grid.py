@@ -119,6 +119,15 @@ def test_single_precision_keeps_its_type_and_its_digits(noisy):
             )
 
 
+def test_gradients_pass_through_normalization_on_one_grid(noisy):
+    energy, mu = noisy(0.01)
+    points = mu.clone().requires_grad_(True)
+    result = normalize(energy, points, None, SETTINGS[1])
+    (found,) = torch.autograd.grad(result.edge_step.sum(), points)
+    expected = normalize(energy, mu, None, SETTINGS[1]).edge_step_per_mu
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12)
+
+
 def test_the_order_of_spectra_does_not_matter(noisy):
     energy, mu = noisy(0.03)
     order = torch.randperm(BATCH, generator=torch.Generator().manual_seed(0))
