@@ -17,6 +17,7 @@ from torch.nn.functional import pad
 
 from xasnn_stream.physics.background_fit import (
     BASE_WEIGHT,
+    Fit,
     Knots,
     clamps_of,
     coefficients,
@@ -248,9 +249,14 @@ def _fitted(
     clamped = clamps_of(column, knots, settings)
     found = coefficients(fit, torch.cat((components, BASE_WEIGHT * clamped), 1))
     left = components - fit.system[:, : components.shape[1]] @ found
-    clamped = clamps_of(column - fit.functions @ found, knots, settings)
+    clamped = clamps_of((on_grid - _spline(fit, found)).unsqueeze(-1), knots, settings)
     rotated = (fit.rotation.mT @ clamped).squeeze(-1)
     size = left.square().sum((1, 2))
     move = reweight(rotated, size, 2 * knots.components, fit.spread)
     found = found + fit.step @ move.unsqueeze(-1)
-    return (column - fit.functions @ found).squeeze(-1), found.squeeze(-1)
+    return on_grid - _spline(fit, found), found.squeeze(-1)
+
+
+def _spline(fit: Fit, coefficients: Tensor) -> Tensor:
+    """Return the spline on the grid; transposed, as its basis lies in memory."""
+    return (coefficients.mT @ fit.functions.mT).squeeze(1)
