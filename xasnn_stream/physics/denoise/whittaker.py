@@ -11,6 +11,7 @@ same filter and added back, which squares what the filter takes from the signal.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -31,8 +32,14 @@ is narrower than a feature can be; an estimate of the error alone would keep the
 of an energy axis, which is none of the points' noise."""
 
 
+_MOST_POINTS = 1200
+"""A decomposition of more than these would take many seconds."""
+_KNOTS_PER_WIDTH = 5
+_TRACE = 1e-6
+
+
 class _Modes(NamedTuple):
-    """Curves of one roughness each: `vectors` `points x points`, `roughness` `points`."""
+    """Curves of one roughness each: `vectors` `points x modes`, `roughness` `modes`."""
 
     vectors: Tensor
     roughness: Tensor
@@ -41,18 +48,47 @@ class _Modes(NamedTuple):
 def _build(x: Tensor, e0: float) -> _Modes:
     u = stretched(x, _EDGE_WIDTH * natural_width(e0), _WIDTH_IN_K)
     size = amplitude(x, _EDGE_AMPLITUDE)
-    points = x.numel()
-    matrix = torch.eye(points, dtype=x.dtype, device=x.device)
+    if x.numel() > _MOST_POINTS:
+        return _modes_of_splines(u, size)
+    _, values, vectors = torch.linalg.svd(_differences(u, size), full_matrices=True)
+    roughness = torch.cat((values, values.new_zeros(_ORDER))).square()
+    return _Modes(vectors.T.contiguous(), roughness)
+
+
+def _differences(u: Tensor, size: Tensor) -> Tensor:
+    """Return the matrix of third derivatives at `u`, weighted; `points - 3 x points`."""
+    matrix = torch.eye(u.numel(), dtype=u.dtype, device=u.device)
     for order in range(1, _ORDER + 1):
         span = u[order:] - u[:-order]
         matrix = order * matrix.diff(dim=0) / span.unsqueeze(-1)
     share = (u[_ORDER:] - u[:-_ORDER]) / _ORDER
     middle = size.unfold(0, _ORDER + 1, 1).mean(-1)
-    _, values, vectors = torch.linalg.svd(
-        matrix * (share.sqrt() / middle).unsqueeze(-1), full_matrices=True
+    return matrix * (share.sqrt() / middle).unsqueeze(-1)
+
+
+def _modes_of_splines(u: Tensor, size: Tensor) -> _Modes:
+    """Return the modes that cubic splines on an even grid of `u` can follow.
+
+    A grid far finer than what any λ lets pass: what is not a spline on it is noise.
+    """
+    count = math.ceil(float(u[-1]) * _KNOTS_PER_WIDTH) + 1
+    step = float(u[-1]) / (count - 1)
+    knots = step * torch.arange(-1, count + 1, dtype=u.dtype, device=u.device)
+    left = (u / step).floor().clamp(max=count - 2)
+    t = u / step - left
+    weights = torch.stack(
+        ((1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, 1 + 3 * t * (1 + t - t**2), t**3), -1
     )
+    index = left.long().unsqueeze(-1) + torch.arange(4, device=u.device)
+    splines = u.new_zeros(u.numel(), count + 2).scatter_(-1, index, weights / 6)
+    nearest = torch.searchsorted(u, knots).clamp(max=u.numel() - 1)
+    rough = _differences(knots, size[nearest])
+    # Splines where there is no point are held by a trace of the penalty.
+    upper = torch.linalg.qr(torch.cat((splines, _TRACE * rough))).R
+    inverse = torch.linalg.inv(upper)
+    _, values, vectors = torch.linalg.svd(rough @ inverse, full_matrices=True)
     roughness = torch.cat((values, values.new_zeros(_ORDER))).square()
-    return _Modes(vectors.T.contiguous(), roughness)
+    return _Modes(splines @ inverse @ vectors.T, roughness)
 
 
 _operators = Kept(_build)
