@@ -91,8 +91,9 @@ def check_step(
     `share` is the edge step's of all change of μ. `before` and `above` are the rms
     deviations, `above` and `noise`, that of a point, NaN for a scan too short.
     """
-    if not abs(share) > _LEAST_SHARE:
-        account.refuse("no_edge", "no edge: what lies below and above are one line")
+    if not share > _LEAST_SHARE:
+        text = "no edge: what the ranges hold below and above makes no step upwards"
+        account.refuse("no_edge", text)
         return
     if math.isnan(before):
         account.refuse("no_pre_edge", "no points to fit a line to before the edge")

@@ -19,6 +19,9 @@ from xasnn_stream.physics.settings import Reduction
 BATCH = 256
 """Scans that go through physics together, of one file or of many."""
 
+_MAX_K = 100.0
+"""1/angstrom; no scan reaches it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cleaning:
@@ -142,6 +145,13 @@ def _check(request: Request) -> None:
     ):
         if value is not None and value not in range(4):
             raise UsageError(f"{name} {value}: 0, 1, 2 or 3")
+    for value, name, most in (
+        (background.nclamp, "--nclamp", 100),
+        (transform.dk, "--dk", _MAX_K),
+        (transform.kmax, "--kmax", _MAX_K),
+    ):
+        if not 0 <= value <= most:
+            raise UsageError(f"{name} {value:g}: from 0 to {most:g}")
     unknown = [name for name in request.cleaning.others if name not in ELEMENTS]
     if unknown:
         raise UsageError(f"--others {','.join(unknown)}: no such element")

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -68,13 +69,20 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     ):
         group = parser.add_argument_group(title)
         for name, text in options.items():
-            kind = int if name in _WHOLE else float
+            kind = int if name in _WHOLE else _finite
             flag = "--" + name.replace("_", "-")
             group.add_argument(flag, type=kind, metavar="N", help=text)
     group.add_argument("--window", choices=_WINDOWS, help="window of the transform")
     _add_cleaning(parser.add_argument_group("cleaning"))
     _add_output(parser.add_argument_group("output"))
     parser.set_defaults(run=run)
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"{text} is no finite number")
+    return value
 
 
 def _add_cleaning(group: Any) -> None:

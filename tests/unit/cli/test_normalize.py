@@ -143,6 +143,8 @@ def test_an_unusable_scan_has_its_line_and_its_sentence(normalize):
         (["--pre1=-30", "--pre2=-50"], "--pre1 and --pre2: -30 is not below -50"),
         (["--rbkg", "0"], "--rbkg 0: must be above zero"),
         (["--kmin", "9", "--kmax", "3"], "--kmin and --kmax: 9 is not below 3"),
+        (["--nclamp", "-3"], "--nclamp -3: from 0 to 100"),
+        (["--dk", "1e5"], "--dk 100000: from 0 to 100"),
         (["--kweight", "5"], "--kweight 5: 0, 1, 2 or 3"),
         (["--others", "Au,Xx"], "--others Xx: no such element"),
         (["--edge", "M4"], "known are K, L1, L2 and L3"),
