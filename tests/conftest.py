@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
@@ -31,6 +32,7 @@ from xasnn_stream.spectrum import Accounting, Reason, Run
 SETTLE_S = 5.0
 INTERNET = (socket.AF_INET, socket.AF_INET6)
 MEASURED = Path(__file__).parents[2] / "shared" / "xas-data"
+EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -41,6 +43,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("measured"):
             item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture
+def examples(tmp_path: Path) -> Path:
+    """A folder with the example files of the documentation."""
+    return Path(shutil.copytree(EXAMPLES, tmp_path / "examples"))
 
 
 @pytest.fixture

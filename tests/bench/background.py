@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from xasnn_stream.physics.background import autobk
-from xasnn_stream.physics.fourier import xftf
+from xasnn_stream.physics.exafs.background import autobk
+from xasnn_stream.physics.exafs.fourier import xftf
 from xasnn_stream.physics.settings import Background, Transform
 
 DATA = Path(__file__).parents[3] / "shared" / "xas-data"

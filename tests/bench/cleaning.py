@@ -17,13 +17,13 @@ import torch
 from torch import Tensor
 
 from xasnn_stream.edges import edge_energy_ev
-from xasnn_stream.physics.background import autobk
-from xasnn_stream.physics.edge import find_e0
-from xasnn_stream.physics.glitches import find_glitches
-from xasnn_stream.physics.jumps import find_jumps, repair
-from xasnn_stream.physics.normalize import normalize
-from xasnn_stream.physics.order import finite, mask, order
+from xasnn_stream.physics.exafs.background import autobk
+from xasnn_stream.physics.normalization.edge import find_e0
+from xasnn_stream.physics.normalization.normalize import normalize
 from xasnn_stream.physics.settings import Background, Normalization
+from xasnn_stream.physics.signals.glitches import find_glitches
+from xasnn_stream.physics.signals.jumps import find_jumps, repair
+from xasnn_stream.physics.signals.order import finite, mask, order
 
 DATA = Path(__file__).parents[3] / "shared" / "xas-data"
 FOILS = ("Pt_L3_13IDC2001", "Cu_K_13IDE2016", "Fe_K_13BM2002", "Au_L3_13IDE2016")

@@ -18,13 +18,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from xasnn_stream.physics.background import autobk
-from xasnn_stream.physics.chi_propagation import propagate_chi
-from xasnn_stream.physics.counting import counted, transmission
-from xasnn_stream.physics.edge import find_e0
-from xasnn_stream.physics.noise import local_noise
-from xasnn_stream.physics.normalize import Normalized, normalize
-from xasnn_stream.physics.propagation import propagate_normalized
+from xasnn_stream.physics.exafs.background import autobk
+from xasnn_stream.physics.noise.chi_propagation import propagate_chi
+from xasnn_stream.physics.noise.counting import counted, transmission
+from xasnn_stream.physics.noise.points import local_noise
+from xasnn_stream.physics.noise.propagation import propagate_normalized
+from xasnn_stream.physics.normalization.edge import find_e0
+from xasnn_stream.physics.normalization.normalize import Normalized, normalize
 from xasnn_stream.physics.settings import Background, Normalization
 
 FOILS = ("Pt_L3_13IDC2001", "Cu_K_13IDE2016", "Fe_K_13BM2002", "Au_L3_13IDE2016")

@@ -12,7 +12,8 @@ import pytest
 from xasnn_stream.cli.main import main
 from xasnn_stream.engine import evidence, intake, unfinished, verdict
 from xasnn_stream.estimate import ALGORITHM, estimate_id
-from xasnn_stream.physics import noise, ranges
+from xasnn_stream.physics.noise import points as noise
+from xasnn_stream.physics.normalization import ranges
 from xasnn_stream.profile import load_profile
 from xasnn_stream.shipped import model_folder
 from xasnn_stream.sources.codec import FrameError, decode_document
@@ -69,8 +70,8 @@ def codes_shown(page: str) -> list[str]:
     return codes
 
 
-SOURCES = [s for s in PACKAGE.rglob("*.py") if s.parent.name != "analysis"]
-"""Of files, `analyze` says what the engine says, and `normalize` has a page of its own."""
+SOURCES = [s for s in PACKAGE.rglob("*.py") if s.parent.name != "reduction"]
+"""`normalize` has a page of its own."""
 CODES = set().union(*(codes_in(source) for source in SOURCES))
 
 

@@ -3,7 +3,11 @@
 import numpy as np
 
 from xasnn_stream.files.scan import Scan
-from xasnn_stream.physics.signals import fluorescence, merge_duplicates, transmission
+from xasnn_stream.physics.signals.single import (
+    fluorescence,
+    merge_duplicates,
+    transmission,
+)
 from xasnn_stream.spectrum import FloatArray
 
 _HIGHEST_EV = 200_000.0

@@ -167,7 +167,7 @@ def _positions(energy: FloatArray, *curves: FloatArray) -> list[float]:
     """Return where the edges of curves on one grid are, in eV; NaN if one has none."""
     # Imported here: `check_target` speaks before torch is loaded.
     from xasnn_stream.physics.align import edge_position
-    from xasnn_stream.physics.edge import find_e0
+    from xasnn_stream.physics.normalization.edge import find_e0
     from xasnn_stream.physics.ragged import stack
 
     known = [np.isfinite(curve) for curve in curves]

@@ -18,7 +18,7 @@ import torch
 
 from xasnn_stream.benchmarks import larch
 from xasnn_stream.benchmarks.spectra import Spectra, on_common_grid, ragged
-from xasnn_stream.physics.normalize import normalize
+from xasnn_stream.physics.normalization.normalize import normalize
 from xasnn_stream.physics.reduce import reduce
 from xasnn_stream.physics.settings import Background, Reduction, Transform
 from xasnn_stream.spectrum import FloatArray

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from xasnn_stream.cli.scan_options import add_scan_options
 
 if TYPE_CHECKING:
-    from xasnn_stream.analysis.normalized_scan import NormalizedScan
-    from xasnn_stream.analysis.reduction import Request
+    from xasnn_stream.reduction.normalize_files import Request
+    from xasnn_stream.reduction.normalized_scan import NormalizedScan
 
 _WINDOWS = (
     *("kaiser", "hanning", "fhanning", "parzen", "welch", "gaussian", "sine"),
@@ -139,9 +139,9 @@ def _add_output(group: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print a line per scan; what is unusable is told on standard error."""
-    from xasnn_stream.analysis.reduction import Failure, normalize_files
-    from xasnn_stream.analysis.write_normalized import Writer
     from xasnn_stream.errors import WRONG_USAGE
+    from xasnn_stream.reduction.normalize_files import Failure, normalize_files
+    from xasnn_stream.reduction.write_normalized import Writer
 
     found = normalize_files(_request(arguments))
     writer = Writer(arguments.output) if arguments.output else None
@@ -166,7 +166,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _request(arguments: argparse.Namespace) -> "Request":
-    from xasnn_stream.analysis.reduction import Cleaning, Request
     from xasnn_stream.engine.foil import read_foil
     from xasnn_stream.physics.settings import (
         Background,
@@ -174,6 +173,7 @@ def _request(arguments: argparse.Namespace) -> "Request":
         Reduction,
         Transform,
     )
+    from xasnn_stream.reduction.normalize_files import Cleaning, Request
 
     background = _given(arguments, (*_BACKGROUND, "kweight"))
     return Request(

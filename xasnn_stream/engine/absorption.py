@@ -9,14 +9,14 @@ from torch import Tensor
 
 from xasnn_stream.engine.intake import has_reference, is_given, needed_roles
 from xasnn_stream.engine.settings import EngineSettings
-from xasnn_stream.physics.counts import (
+from xasnn_stream.physics.ragged import stack
+from xasnn_stream.physics.signals.counts import (
     dead_time,
     fluorescence,
     sum_channels,
     transmission,
 )
-from xasnn_stream.physics.order import mask, order
-from xasnn_stream.physics.ragged import stack
+from xasnn_stream.physics.signals.order import mask, order
 from xasnn_stream.spectrum import FloatArray, Spectrum
 
 _FORMULAS = {"transmission": transmission, "fluorescence": fluorescence}

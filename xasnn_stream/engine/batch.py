@@ -20,10 +20,10 @@ from xasnn_stream.engine.measure import (
 from xasnn_stream.engine.model import LEVEL
 from xasnn_stream.engine.reference import references
 from xasnn_stream.engine.seen import Seen, moved
-from xasnn_stream.physics.noise import outliers
+from xasnn_stream.physics.noise.points import outliers
+from xasnn_stream.physics.normalization.ranges import Reach
+from xasnn_stream.physics.normalization.step_spread import step_spread
 from xasnn_stream.physics.ragged import interpolate
-from xasnn_stream.physics.ranges import Reach
-from xasnn_stream.physics.step_spread import step_spread
 from xasnn_stream.spectrum import FloatArray
 from xasnn_stream.uncertainty.decomposition import Parts
 from xasnn_stream.uncertainty.novelty import novelty_tests

@@ -10,9 +10,9 @@ from xasnn_stream.engine.absorption import Absorption
 from xasnn_stream.engine.context import Context
 from xasnn_stream.engine.measure import NOISE_FROM_EV
 from xasnn_stream.physics.denoise.table import DENOISERS
-from xasnn_stream.physics.glitches import find_glitches
-from xasnn_stream.physics.jumps import Jumps, Kind, find_jumps, repair
-from xasnn_stream.physics.noise import point_noise
+from xasnn_stream.physics.noise.points import point_noise
+from xasnn_stream.physics.signals.glitches import find_glitches
+from xasnn_stream.physics.signals.jumps import Jumps, Kind, find_jumps, repair
 
 _JUMP: dict[str, Kind] = {"transmission": "additive", "fluorescence": "factor"}
 """What a lost share of the beam does to μ."""

@@ -11,7 +11,7 @@ from xasnn_stream.engine.foil import Foil
 from xasnn_stream.engine.model import Model
 from xasnn_stream.engine.seen import Curves
 from xasnn_stream.engine.settings import EngineSettings
-from xasnn_stream.physics.edge import find_e0
+from xasnn_stream.physics.normalization.edge import find_e0
 from xasnn_stream.spectrum import FloatArray
 
 

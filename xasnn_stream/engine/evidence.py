@@ -8,8 +8,8 @@ import numpy as np
 from xasnn_stream.engine.batch import Batch
 from xasnn_stream.engine.context import Context
 from xasnn_stream.estimate import Descriptor
-from xasnn_stream.physics.counts import CHANNEL_REASONS, EXCLUDED, USED
-from xasnn_stream.physics.signals import plateau
+from xasnn_stream.physics.signals.counts import CHANNEL_REASONS, EXCLUDED, USED
+from xasnn_stream.physics.signals.single import plateau
 from xasnn_stream.spectrum import FloatArray, Run, Spectrum
 from xasnn_stream.uncertainty.novelty import TESTS
 

@@ -9,7 +9,11 @@ import numpy as np
 from xasnn_stream.errors import FileError, FoilError
 from xasnn_stream.files.read import read_scans
 from xasnn_stream.files.scan import Scan
-from xasnn_stream.physics.signals import fluorescence, merge_duplicates, transmission
+from xasnn_stream.physics.signals.single import (
+    fluorescence,
+    merge_duplicates,
+    transmission,
+)
 from xasnn_stream.spectrum import FloatArray
 
 _MIN_POINTS = 20

@@ -9,10 +9,10 @@ from xasnn_stream.engine.inference import Differences
 from xasnn_stream.engine.seen import Curves, Seen
 from xasnn_stream.engine.unfinished import foresee
 from xasnn_stream.physics.align import edge_position, rebin
-from xasnn_stream.physics.edge import half_step
-from xasnn_stream.physics.noise import bin_noise, point_noise
-from xasnn_stream.physics.normalize import normalize
-from xasnn_stream.physics.ranges import Reach
+from xasnn_stream.physics.noise.points import bin_noise, point_noise
+from xasnn_stream.physics.normalization.edge import half_step
+from xasnn_stream.physics.normalization.normalize import normalize
+from xasnn_stream.physics.normalization.ranges import Reach
 from xasnn_stream.physics.settings import Normalization
 from xasnn_stream.uncertainty.decomposition import White
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from xasnn_stream.physics.normalize import Normalized
-from xasnn_stream.physics.ranges import Reach, reach
+from xasnn_stream.physics.normalization.normalize import Normalized
+from xasnn_stream.physics.normalization.ranges import Reach, reach
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from xasnn_stream.engine.seen import Seen
 from xasnn_stream.physics.align import edge_position
-from xasnn_stream.physics.edge import half_step
-from xasnn_stream.physics.partial import partial_step
+from xasnn_stream.physics.normalization.edge import half_step
+from xasnn_stream.physics.normalization.partial import partial_step
 from xasnn_stream.physics.settings import Normalization
 
 LEAST_POST_EDGE_EV = 100.0

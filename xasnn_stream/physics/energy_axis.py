@@ -12,7 +12,7 @@ with the noise of the points (the Cramér-Rao bound of a linearized fit).
 import torch
 from torch import Tensor
 
-from xasnn_stream.physics.edge import half_step
+from xasnn_stream.physics.normalization.edge import half_step
 
 BELOW_EV, ABOVE_EV = 20.0, 50.0
 """Around the edge of the standard: rise, white line and the first oscillations."""

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from xasnn_stream.physics.background import BackgroundRemoved, autobk
-from xasnn_stream.physics.fourier import ForwardTransformed, xftf
-from xasnn_stream.physics.moments import normalize_by_moments
-from xasnn_stream.physics.normalize import Normalized, normalize
+from xasnn_stream.physics.exafs.background import BackgroundRemoved, autobk
+from xasnn_stream.physics.exafs.fourier import ForwardTransformed, xftf
+from xasnn_stream.physics.normalization.moments import normalize_by_moments
+from xasnn_stream.physics.normalization.normalize import Normalized, normalize
 from xasnn_stream.physics.settings import Reduction
 
 

@@ -8,11 +8,11 @@ import math
 import torch
 from torch import Tensor
 
-from xasnn_stream.physics.background import autobk
 from xasnn_stream.physics.denoise.denoiser import Denoiser
-from xasnn_stream.physics.fourier import xftf
+from xasnn_stream.physics.exafs.background import autobk
+from xasnn_stream.physics.exafs.fourier import xftf
+from xasnn_stream.physics.exafs.wavenumber import HC2_OVER_2M_EV_A2
 from xasnn_stream.physics.settings import Background, Transform
-from xasnn_stream.physics.wavenumber import HC2_OVER_2M_EV_A2
 from xasnn_stream.scorecard.score import Hallucination
 
 _E0_EV = 9000.0

@@ -9,7 +9,7 @@ from xasnn_stream.edges import edge_energy_ev, edge_window
 from xasnn_stream.errors import FileError
 from xasnn_stream.files.read import read_scans
 from xasnn_stream.files.scan import Scan
-from xasnn_stream.physics.signals import fluorescence, transmission
+from xasnn_stream.physics.signals.single import fluorescence, transmission
 from xasnn_stream.spectrum import FloatArray
 
 _COMPLETE = 0.95

@@ -13,8 +13,8 @@ from torch import Tensor
 from xasnn_stream.edges import edge_energy_ev, edge_window
 from xasnn_stream.library import form, read_library
 from xasnn_stream.physics.denoise.denoiser import Denoiser
-from xasnn_stream.physics.edge import find_e0
-from xasnn_stream.physics.normalize import normalize
+from xasnn_stream.physics.normalization.edge import find_e0
+from xasnn_stream.physics.normalization.normalize import normalize
 from xasnn_stream.physics.settings import Normalization
 from xasnn_stream.scorecard.curve import Curve, read_curves
 from xasnn_stream.scorecard.measures import decibels, mean_and_error, whiteness

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from xasnn_stream.errors import FileError
 from xasnn_stream.physics.denoise.denoiser import Denoiser
-from xasnn_stream.physics.edge import find_e0
-from xasnn_stream.physics.noise import local_noise
-from xasnn_stream.physics.normalize import normalize
+from xasnn_stream.physics.noise.points import local_noise
+from xasnn_stream.physics.normalization.edge import find_e0
+from xasnn_stream.physics.normalization.normalize import normalize
 from xasnn_stream.physics.settings import Normalization
 from xasnn_stream.scorecard.alignment import Aligned, align
 from xasnn_stream.scorecard.curve import Curve, read_curves, usable

@@ -1,20 +1,11 @@
-"""The shipped example files, and variations of them."""
+"""Running the analysis in this process."""
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from xasnn_stream.analysis.analyze import Failure, Request, Result, analyze
-
-EXAMPLES = Path(__file__).parents[3] / "docs" / "examples"
-
-
-@pytest.fixture
-def examples(tmp_path: Path) -> Path:
-    """A folder with the example files of the documentation."""
-    return Path(shutil.copytree(EXAMPLES, tmp_path / "examples"))
 
 
 @pytest.fixture

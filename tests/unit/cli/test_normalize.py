@@ -13,8 +13,8 @@ import pytest
 from xasnn_stream.cli import normalize as command
 from xasnn_stream.cli.main import main, parser
 from xasnn_stream.physics.denoise.table import DENOISERS
+from xasnn_stream.physics.exafs.window import WINDOWS
 from xasnn_stream.physics.settings import Background, Normalization, Transform
-from xasnn_stream.physics.window import WINDOWS
 
 EXAMPLES = Path(__file__).parents[3] / "docs" / "examples"
 ARRAYS = ["energy", "norm", "flat", "k", "chi", "r", "chir_mag"]

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from xasnn_stream.physics.signals import transmission
+from xasnn_stream.physics.signals.single import transmission
 from xasnn_stream.spectrum import Accounting, Reason
 
 E0 = 11564.0

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from xasnn_stream.physics.edge import find_e0
 from xasnn_stream.physics.grid import grid_of
-from xasnn_stream.physics.normalize import normalize
+from xasnn_stream.physics.normalization.edge import find_e0
+from xasnn_stream.physics.normalization.normalize import normalize
 from xasnn_stream.physics.settings import Normalization
 
 BATCH = 40

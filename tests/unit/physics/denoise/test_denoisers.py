@@ -8,7 +8,7 @@ import torch
 from xasnn_stream.physics.denoise import whittaker
 from xasnn_stream.physics.denoise.grids import Kept
 from xasnn_stream.physics.denoise.table import DENOISERS
-from xasnn_stream.physics.normalize import normalize
+from xasnn_stream.physics.normalization.normalize import normalize
 from xasnn_stream.physics.settings import Normalization
 
 E0 = 9000.0

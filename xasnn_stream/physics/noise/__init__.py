@@ -1,0 +1,1 @@
+"""Counting noise, and what becomes of it."""

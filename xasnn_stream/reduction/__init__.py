@@ -1,0 +1,1 @@
+"""What `normalize` does: measured files to normalized μ, χ(k) and χ(R)."""
