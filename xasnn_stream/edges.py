@@ -1,6 +1,6 @@
 """Energies of absorption edges, as xraydb tabulates them; a test compares."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 EDGES = ("K", "L1", "L2", "L3")
 """Edges known here."""
@@ -146,3 +146,15 @@ def next_edge_ev(element: str, edge: str, others: Sequence[str] = ()) -> float |
     known = (EDGE_ENERGIES_EV.get(symbol, {}) for symbol in (element, *others))
     above = (energy for edges in known for energy in edges.values() if energy > start)
     return min(above, default=None)
+
+
+def other_edges_ev(edge_ev: float | None, elements: Iterable[str]) -> list[float]:
+    """Return the energies (eV) of all edges of some elements, each once, ascending.
+
+    But for `edge_ev`, that of the edge measured.
+
+    >>> other_edges_ev(11564.0, ["Pt"])
+    [13273.0, 13880.0, 78395.0]
+    """
+    known = {e for name in elements for e in EDGE_ENERGIES_EV.get(name, {}).values()}
+    return sorted(known - {edge_ev})

@@ -7,6 +7,7 @@ from xasnn_stream.edges import (
     edge_energy_ev,
     edge_window,
     next_edge_ev,
+    other_edges_ev,
 )
 
 
@@ -43,6 +44,11 @@ def test_the_next_edge_is_the_lowest_above_of_any_element(
     element, edge, others, energy_ev
 ):
     assert next_edge_ev(element, edge, others) == energy_ev
+
+
+def test_other_edges_are_those_of_all_elements_but_the_one_measured():
+    assert other_edges_ev(8333.0, ("Ni", "Ni")) == [852.7, 870.0, 1008.6]
+    assert other_edges_ev(None, ("Li", "Xx", "Be")) == [3.0, 5.3, 8.0, 54.7, 111.5]
 
 
 def test_the_window_holds_what_oxides_and_beamlines_do_to_an_edge():

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from xasnn_stream.edges import EDGE_ENERGIES_EV, next_edge_ev
+from xasnn_stream.edges import next_edge_ev, other_edges_ev
 from xasnn_stream.engine.foil import Foil
 from xasnn_stream.engine.model import Model
 from xasnn_stream.engine.seen import Curves
@@ -34,10 +34,9 @@ class Context:
 
     @property
     def other_edges_ev(self) -> list[float]:
-        """Further edges of all elements in the sample, eV, in no order."""
-        elements = {self.model.element, *self.settings.others}
-        edges = [e for name in elements for e in EDGE_ENERGIES_EV[name].values()]
-        return [energy for energy in edges if energy != self.edge_ev]
+        """Further edges of all elements in the sample, eV."""
+        elements = (self.model.element, *self.settings.others)
+        return other_edges_ev(self.edge_ev, elements)
 
     @property
     def next_edge_ev(self) -> float | None:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from xasnn_stream.physics.normalization.edge import half_step
+from xasnn_stream.physics.ragged import segment
 
 BELOW_EV, ABOVE_EV = 20.0, 50.0
 """Around the edge of the standard: rise, white line and the first oscillations."""
@@ -103,11 +104,7 @@ def _cubic(
 
     The slope at a point is that of the parabola through it and its neighbours.
     """
-    last = (valid.sum(-1, keepdim=True) - 1).clamp(min=1)
-    ascending = x.masked_fill(~valid, torch.inf).contiguous()
-    right = torch.searchsorted(ascending, at.contiguous(), right=True)
-    left = torch.minimum(right.clamp(min=1), last) - 1
-    inside = (at >= x[..., :1]) & (at <= x.gather(-1, last))
+    left, inside = segment(at, x, valid)
     gap = x.diff()
     gap = torch.where(gap > 0, gap, 1.0)
     chord = y.diff() / gap

@@ -73,7 +73,7 @@ def interpolate(at: Tensor, x: Tensor, y: Tensor, valid: Tensor) -> Tensor:
 
     `at` is `batch x wanted`, `x` ascending and `y` `batch x points`.
     """
-    left, inside = _segment(at, x, valid)
+    left, inside = segment(at, x, valid)
     x0, x1 = x.gather(-1, left), x.gather(-1, left + 1)
     y0, y1 = y.gather(-1, left), y.gather(-1, left + 1)
     result = y0 + (y1 - y0) * (at - x0) / (x1 - x0)
@@ -85,7 +85,7 @@ def integrate(at: Tensor, x: Tensor, y: Tensor, valid: Tensor) -> Tensor:
 
     Shapes as for `interpolate`; NaN outside the measured range.
     """
-    left, inside = _segment(at, x, valid)
+    left, inside = segment(at, x, valid)
     area = (0.5 * (y[..., 1:] + y[..., :-1]) * x.diff()).cumsum(-1)
     area = torch.cat((torch.zeros_like(y[..., :1]), area), -1)
     x0, x1 = x.gather(-1, left), x.gather(-1, left + 1)
@@ -95,8 +95,12 @@ def integrate(at: Tensor, x: Tensor, y: Tensor, valid: Tensor) -> Tensor:
     return torch.where(inside, area.gather(-1, left) + rest, torch.nan)
 
 
-def _segment(at: Tensor, x: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the index left of each wanted value, and whether data lie on both sides."""
+def segment(at: Tensor, x: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the index left of each wanted value, and whether data lie on both sides.
+
+    `at` is `batch x wanted`, `x` ascending, `batch x points`; both results are `batch x
+    wanted`. Beyond the data the index is that of the first or the last but one.
+    """
     last = (valid.sum(-1, keepdim=True) - 1).clamp(min=0)
     ascending = x.masked_fill(~valid, torch.inf).contiguous()
     right = torch.searchsorted(ascending, at.contiguous(), right=True)

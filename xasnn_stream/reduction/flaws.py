@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from xasnn_stream.edges import EDGE_ENERGIES_EV
+from xasnn_stream.edges import other_edges_ev
 from xasnn_stream.physics.signals.glitches import REASONS, find_glitches
 from xasnn_stream.physics.signals.jumps import Jumps, find_jumps, repair
 from xasnn_stream.reduction.curves import Account, Curves
@@ -138,9 +138,8 @@ def _by_edge(accounts: Sequence[Account]) -> list[list[int]]:
 def _edges(account: Account, others: Sequence[str]) -> list[float]:
     """Return the energies (eV) of all edges of an account's sample but its own."""
     edge = account.signal.edge
-    elements = {*others, edge.element} if edge else set(others)
-    found = [each for name in elements for each in EDGE_ENERGIES_EV[name].values()]
-    return sorted(each for each in found if each != account.tabulated_ev)
+    elements = (*others, edge.element) if edge else others
+    return other_edges_ev(account.tabulated_ev, elements)
 
 
 def _say(account: Account, energies: list[float], codes: list[int]) -> None:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from xasnn_stream.errors import UsageError
+from xasnn_stream.physics.ragged import widen
 from xasnn_stream.physics.signals.merge import REASONS, USED, Merged, merge
 from xasnn_stream.reduction.batch import reduce_curves, refused
 from xasnn_stream.reduction.cleaning import edges, usable_curves
@@ -56,17 +57,10 @@ def _joined(parts: Sequence[Curves]) -> Curves | None:
 
     def joined(name: str) -> Tensor:
         tensors = [getattr(part, name) for part in parts]
-        return torch.cat([_widened(each, width) for each in tensors])
+        return torch.cat([widen(each, width) for each in tensors])
 
     accounts = tuple(account for part in parts for account in part.accounts)
     return Curves(accounts, **{name: joined(name) for name in _WIDTHWISE})
-
-
-def _widened(values: Tensor, width: int) -> Tensor:
-    missing = width - values.shape[1]
-    if values.dtype == torch.bool:
-        return torch.nn.functional.pad(values, (0, missing))
-    return torch.cat((values, values[:, -1:].expand(-1, missing)), 1)
 
 
 def _as_curves(found: Merged, curves: Curves, accounts: Sequence[Account]) -> Curves:

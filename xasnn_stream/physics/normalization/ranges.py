@@ -16,7 +16,6 @@ from xasnn_stream.physics.settings import Normalization
 NEXT_EDGE_MARGIN_EV = 30.0
 """How far below the next edge a range ends: there an edge of 5 eV natural width has risen
 by 3 % of its step, and beamlines' axes are up to 6 eV off."""
-_OF_EDGE_EV = 15.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,43 +51,6 @@ def reach(
     high = end.clamp(max=last) - e0
     kmax = (high.clamp(min=0) / HC2_OVER_2M_EV_A2).sqrt()
     return Reach((start - e0, high), kmax, cut)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Coverage:
-    """What a scan has on either side of its edge; all `batch`.
-
-    Points and widths (eV) of what lies below e0 - 15 and above e0 + 15, where neither is
-    part of the edge itself.
-    """
-
-    points: Tensor
-    pre_points: Tensor
-    pre_ev: Tensor
-    post_points: Tensor
-    post_ev: Tensor
-
-
-def coverage(energy: Tensor, valid: Tensor | None, e0: Tensor) -> Coverage:
-    """Count what there is to fit lines to; shapes as for `reach`. A NaN e0 gives zeros."""
-    relative = energy - e0.unsqueeze(-1)
-    if valid is None:
-        valid = torch.ones_like(relative, dtype=torch.bool)
-    below, above = (relative < -_OF_EDGE_EV) & valid, (relative > _OF_EDGE_EV) & valid
-    return Coverage(
-        valid.sum(-1),
-        below.sum(-1),
-        _width(relative, below),
-        above.sum(-1),
-        _width(relative, above),
-    )
-
-
-def _width(relative: Tensor, of: Tensor) -> Tensor:
-    """Return the energy from the first to the last of some points, `batch`."""
-    last = relative.masked_fill(~of, -torch.inf).amax(-1)
-    first = relative.masked_fill(~of, torch.inf).amin(-1)
-    return torch.where(of.any(-1), last - first, 0.0)
 
 
 def pre_edge_range(

@@ -70,13 +70,11 @@ def dead_time(
 
 
 def transmission(i0: Tensor, it: Tensor) -> Tensor:
-    """Return μ·t = ln(I0/It); not finite where a reading is not positive."""
+    """Return μ·t = ln(I0/It); not finite where a reading is not positive.
+
+    With It and Ir it is that of the reference foil behind the sample.
+    """
     return torch.log(i0 / it)
-
-
-def reference(it: Tensor, ir: Tensor) -> Tensor:
-    """Return μ·t of a reference foil behind the sample, ln(It/Ir)."""
-    return torch.log(it / ir)
 
 
 def fluorescence(i0: Tensor, fluorescence_yield: Tensor) -> Tensor:
@@ -133,17 +131,6 @@ def channel_doubts(
     if excluded:
         codes[:, list(excluded)] = EXCLUDED
     return codes
-
-
-def plateau(readings: Tensor, valid: Tensor) -> Tensor:
-    """Return the longest run of equal readings at the highest or lowest value, `batch`."""
-    high = readings.masked_fill(~valid, -torch.inf).amax(-1, keepdim=True)
-    low = readings.masked_fill(~valid, torch.inf).amin(-1, keepdim=True)
-    ends = [
-        _longest(((readings == end) & valid).unsqueeze(-1)).squeeze(-1)
-        for end in (high, low)
-    ]
-    return torch.maximum(*ends)
 
 
 def upright(mu: Tensor, edge_step: Tensor) -> tuple[Tensor, Tensor]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from xasnn_stream.physics.noise.points import local_noise
+from xasnn_stream.physics.noise.points import GAUSSIAN_MAD, local_noise
 from xasnn_stream.physics.ragged import gather, interpolate
 from xasnn_stream.physics.signals.flaws import edge_step
 from xasnn_stream.physics.signals.rebin import beside, mix
@@ -233,7 +233,7 @@ def _worst(apart: _Apart, used: Tensor, max_shift_ev: float) -> tuple[int | None
     )
     noisy = apart.noise / (_NOISY * apart.noise[used].median())
     middle = apart.distance[used].median()
-    spread = 1.4826 * (apart.distance[used] - middle).abs().median()
+    spread = GAUSSIAN_MAD * (apart.distance[used] - middle).abs().median()
     different = torch.minimum(
         apart.distance / (middle + _DIFFERENT_SIGMA * spread),
         apart.distance / (_DIFFERENT * middle),

@@ -11,9 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-SAME_ENERGY_EV = 1e-3
-"""Readings closer than this are of one energy: the difference is the encoder's noise, and
-the slope between them would be noise over next to nothing."""
+from xasnn_stream.physics.signals.single import SAME_ENERGY_EV
 
 
 def mask(keep: Tensor, valid: Tensor, *curves: Tensor) -> tuple[Tensor, ...]:

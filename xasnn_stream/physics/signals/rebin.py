@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from xasnn_stream.physics.exafs.wavenumber import above_edge_ev, wavenumber
 from xasnn_stream.physics.noise.points import local_noise
-from xasnn_stream.physics.ragged import gather
+from xasnn_stream.physics.ragged import gather, segment
 from xasnn_stream.physics.settings import Rebinning
 
 _LEAST_TO_AVERAGE = 3
@@ -170,10 +170,7 @@ def beside(at: Tensor, energy: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
 
     `batch x wanted`; beyond the data the nearest point is alone.
     """
-    ascending = energy.masked_fill(~valid, torch.inf).contiguous()
-    right = torch.searchsorted(ascending, at.contiguous(), right=True)
-    last = (valid.sum(-1, keepdim=True) - 1).clamp(min=1)
-    left = torch.minimum(right.clamp(min=1), last) - 1
+    left, _ = segment(at, energy, valid)
     x0, x1 = energy.gather(-1, left), energy.gather(-1, left + 1)
     return left, ((at - x0) / (x1 - x0)).clamp(0, 1)
 

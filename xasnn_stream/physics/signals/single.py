@@ -1,10 +1,12 @@
-"""From readings to absorption: μ·t = ln(I0/It), and the reference foil's ln(It/Ir)."""
+"""One scan in numpy, for those who only look at a file and need no torch for it."""
 
 import numpy as np
 
 from xasnn_stream.spectrum import FloatArray
 
-_SAME_ENERGY_EV = 1e-3
+SAME_ENERGY_EV = 1e-3
+"""Readings closer than this are of one energy: the difference is the encoder's noise, and
+the slope between them would be noise over next to nothing."""
 
 
 def transmission(i0: FloatArray, it: FloatArray) -> FloatArray:
@@ -18,13 +20,9 @@ def fluorescence(i0: FloatArray, fluorescence_yield: FloatArray) -> FloatArray:
 
 
 def merge_duplicates(energy: FloatArray, *curves: FloatArray) -> list[FloatArray]:
-    """Sort by energy and average readings of one energy; each `(points,)`.
-
-    Readings closer than 1 meV are of one energy: the difference is the encoder's noise,
-    and the slope between them would be noise over next to nothing.
-    """
+    """Sort by energy and average readings of one energy; each `(points,)`."""
     order = np.argsort(energy, kind="stable")
-    is_new = np.diff(energy[order], prepend=-np.inf) > _SAME_ENERGY_EV
+    is_new = np.diff(energy[order], prepend=-np.inf) > SAME_ENERGY_EV
     first = np.flatnonzero(is_new)
     count = np.diff(first, append=len(energy))
     merged = (np.add.reduceat(curve[order], first) for curve in (energy, *curves))

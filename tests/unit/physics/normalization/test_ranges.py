@@ -5,7 +5,6 @@ from xasnn_stream.edges import next_edge_ev
 from xasnn_stream.physics.normalization.normalize import normalize
 from xasnn_stream.physics.normalization.ranges import (
     NEXT_EDGE_MARGIN_EV,
-    coverage,
     reach,
 )
 from xasnn_stream.physics.ragged import stack
@@ -63,27 +62,3 @@ def test_the_step_is_not_that_of_two_edges(edge):
     # What is left is the tail of gold's arctangent, 1 % of its step 30 eV below it.
     assert steps["both"] == pytest.approx(steps["pure"], rel=0.01)
     assert abs(steps["unaware"] / steps["pure"] - 1) > 0.1
-
-
-@pytest.mark.parametrize(
-    ("cut", "pre", "post"),
-    [
-        (slice(None), (135, 134.0), (384, 383.0)),
-        (slice(0, 130), (130, 129.0), (0, 0.0)),
-        (slice(180, None), (0, 0.0), (370, 369.0)),
-    ],
-)
-def test_coverage_tells_what_lies_on_either_side(edge, cut, pre, post):
-    spectrum = edge()
-    energy, valid = stack([spectrum.energy[cut]])
-    found = coverage(energy, valid, torch.tensor([spectrum.e0]).double())
-    assert (found.pre_points.item(), found.pre_ev.item()) == pre
-    assert (found.post_points.item(), found.post_ev.item()) == post
-    assert found.points.item() == valid.sum()
-
-
-def test_without_an_edge_there_is_nothing_on_either_side(edge):
-    energy = torch.from_numpy(edge().energy)
-    found = coverage(energy, None, torch.tensor([torch.nan]).double())
-    assert found.pre_points.item() == found.post_points.item() == 0
-    assert found.pre_ev.item() == found.post_ev.item() == 0.0

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from xasnn_stream.physics.settings import Rebinning
-from xasnn_stream.physics.signals.counts import channel_doubts, plateau
+from xasnn_stream.physics.signals.counts import channel_doubts
 from xasnn_stream.physics.signals.glitches import find_glitches
 from xasnn_stream.physics.signals.jumps import find_jumps, repair
 from xasnn_stream.physics.signals.merge import merge
@@ -73,7 +73,7 @@ def ordered(energy: Tensor, mu: Tensor, valid: Tensor) -> list[Tensor]:
 def counted(energy: Tensor, mu: Tensor, valid: Tensor) -> list[Tensor]:
     readings = (1000 * mu).round()
     channels = torch.stack((readings, 0 * readings, readings.clamp(max=900)), -1)
-    return [channel_doubts(channels, valid), plateau(readings, valid)]
+    return [channel_doubts(channels, valid)]
 
 
 STEPS = [cleaned, binned, averaged, ordered, counted]

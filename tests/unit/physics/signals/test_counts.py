@@ -14,8 +14,6 @@ from xasnn_stream.physics.signals.counts import (
     dark_and_gain,
     dead_time,
     fluorescence,
-    plateau,
-    reference,
     sum_channels,
     transmission,
     upright,
@@ -38,7 +36,7 @@ def test_dark_and_gain_give_the_current():
 def test_transmission_reference_and_fluorescence():
     i0, it, ir = (torch.tensor([[value]]) for value in (8.0, 4.0, 1.0))
     assert transmission(i0, it).item() == pytest.approx(np.log(2))
-    assert reference(it, ir).item() == pytest.approx(np.log(4))
+    assert transmission(it, ir).item() == pytest.approx(np.log(4))
     assert fluorescence(i0, it).item() == 0.5
 
 
@@ -90,15 +88,6 @@ def test_points_beyond_a_row_do_not_count():
     valid[:, 100:] = False
     channels[:, 100:] = torch.nan
     assert not channel_doubts(channels, valid).any()
-
-
-def test_a_plateau_is_the_longest_run_at_either_end():
-    values = torch.tensor(
-        [[1.0, 5, 5, 2, 5, 5, 5, 3, 1, 1], [2.0, 3, 2, 2, 9, 9, 9, 9, 9, 9]]
-    )
-    valid = torch.ones_like(values, dtype=torch.bool)
-    valid[1, 4:] = False
-    assert plateau(values, valid).tolist() == [3, 2]
 
 
 def test_an_edge_that_goes_down_is_turned_over():
