@@ -51,7 +51,9 @@ class Quality:
     `step_spread` that over admissible pre- and post-edge ranges, both relative to the
     step, and `noise` that of one point, in edge steps. `n_points` came; `n_masked` of
     them were left out and `n_merged` averaged into another of their energy. `k_max`
-    (1/angstrom) is where the usable range ends.
+    (1/angstrom) is where the usable range ends. `n_bins` they were averaged into, 0 where
+    they were not. `damping`, with its standard deviation, is the fine structure of
+    fluorescence over that of the transmission measured with it.
     """
 
     e0_ev: float | None = None
@@ -66,6 +68,9 @@ class Quality:
     step_std: float | None = None
     step_spread: float | None = None
     k_max: float | None = None
+    n_bins: int = 0
+    damping: float | None = None
+    damping_std: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

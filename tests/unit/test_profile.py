@@ -134,7 +134,7 @@ def test_all_mistakes_are_listed_at_once(written):
         ("signals.i0.offset", "a..b", "'a..b' is no dotted path"),
         ("signals.i0.offset", float("nan"), "must be finite"),
         ("signals.if", {"key": ""}, "signals.if.key: string should have at least"),
-        ("signals.mu", {"key": "x"}, "'icr' or 'ocr', not 'mu'"),
+        ("signals.mu", {"key": "x"}, "'ocr' or 'dwell', not 'mu'"),
         ("mode", "fluorescence", "fluorescence needs if"),
         ("match", [], "match: list should have at least 1 item"),
         ("match.0.equals", None, "match.0: needs equals, in, regex or exists"),

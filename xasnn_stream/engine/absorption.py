@@ -3,34 +3,32 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from xasnn_stream.engine.intake import has_reference, is_given, needed_roles
+from xasnn_stream.engine.intake import has_reference, has_transmission, is_given
+from xasnn_stream.engine.readings import Measured, Readings, measured
 from xasnn_stream.engine.settings import EngineSettings
 from xasnn_stream.physics.ragged import stack
-from xasnn_stream.physics.signals.counts import (
-    dead_time,
-    fluorescence,
-    sum_channels,
-    transmission,
-)
+from xasnn_stream.physics.signals.counts import transmission
 from xasnn_stream.physics.signals.order import mask, order
 from xasnn_stream.spectrum import FloatArray, Spectrum
 
-_FORMULAS = {"transmission": transmission, "fluorescence": fluorescence}
+_MASKED = ("energy", "mu", "i0", "reference", "beside", "sigma")
+"""Fields that lose the points which are left out."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Absorption:
     """μ of a batch on ascending energies (eV), each energy once.
 
-    `energy`, `mu`, `valid`, `i0` and `reference`, μ of the sweep's own reference channel
-    (both NaN where there is none), are `batch x points`; `has_reference`, the number of
-    readings `merged` into another of their energy, and of `back_steps` of the axis are
-    `batch`. `elements` (`batch x elements`) says which elements of the fluorescence
-    detector were summed or why not, in `counts.CHANNEL_REASONS`; none of one channel.
+    `energy`, `mu`, `valid`, `i0`, `reference`, μ of the sweep's own reference channel, and
+    `beside`, the transmission measured with fluorescence, are `batch x points`, and so is
+    `sigma`, the standard deviation of a point by its counts; the last four are NaN where
+    there is none. `has_reference`, the number of readings `merged` into another of their
+    energy, and of `back_steps` of the axis are `batch`. `elements` (`batch x elements`)
+    says which elements of the fluorescence detector were summed or why not, in
+    `counts.CHANNEL_REASONS`; none of one channel.
     """
 
     energy: Tensor
@@ -38,6 +36,8 @@ class Absorption:
     valid: Tensor
     i0: Tensor
     reference: Tensor
+    beside: Tensor
+    sigma: Tensor
     has_reference: Tensor
     merged: Tensor
     back_steps: Tensor
@@ -60,17 +60,15 @@ class Absorption:
         """Return some rows, no wider than their longest."""
         chosen = {f.name: getattr(self, f.name)[list(index)] for f in fields(self)}
         width = max(int(chosen["valid"].sum(-1).max()), 1)
-        for name in ("energy", "mu", "valid", "i0", "reference"):
+        for name in ("valid", *_MASKED):
             chosen[name] = chosen[name][:, :width]
         return Absorption(**chosen)
 
     def keep(self, points: Tensor) -> "Absorption":
         """Return the batch without some points; `points` is `batch x points`."""
-        curves = (self.energy, self.mu, self.i0, self.reference)
-        valid, energy, mu, i0, reference = mask(points, self.valid, *curves)
-        return replace(
-            self, energy=energy, mu=mu, valid=valid, i0=i0, reference=reference
-        )
+        curves = (getattr(self, name) for name in _MASKED)
+        valid, *left = mask(points, self.valid, *curves)
+        return replace(self, valid=valid, **dict(zip(_MASKED, left, strict=True)))
 
 
 def absorb(
@@ -78,53 +76,56 @@ def absorb(
 ) -> Absorption:
     """Return the absorption of spectra that `doubt` has nothing against."""
     energy, valid = stack([s.energy_ev for s in spectra], device)
-
-    def readings(role: str) -> Tensor:
-        absent = [np.ones_like(s.energy_ev) for s in spectra]
-        found = [s.channels.get(role, a) for s, a in zip(spectra, absent, strict=True)]
-        dark = torch.tensor([s.offsets.get(role, 0.0) for s in spectra])
-        dark = dark.to(energy).unsqueeze(-1)
-        if found[0].ndim == 1:
-            return stack(found, device)[0] - dark
-        elements = [[f[:, k] for f in found] for k in range(found[0].shape[1])]
-        return torch.stack([stack(e, device)[0] - dark for e in elements], -1)
-
-    def where(flags: list[bool], one: Tensor, other: Tensor) -> Tensor:
-        chosen = torch.tensor(flags, device=device).unsqueeze(-1)
-        return torch.where(chosen, one, other)
-
-    first, second, *rates = needed_roles(settings)
-    given = [is_given(spectrum, settings) for spectrum in spectra]
-    i0, signal = readings(first), readings(second)
-    if rates:
-        signal = dead_time(signal, "icr_ocr", *(readings(role) for role in rates))
-    elements = valid.new_zeros((len(valid), 0), dtype=torch.long)
-    if signal.dim() == 3:
-        summed = sum_channels(signal, valid, settings.cleaning.excluded)
-        signal, elements = summed.counts, summed.codes
-    mu = _FORMULAS[settings.mode](i0, signal)
-    if any(given):
-        mu = where(given, readings("mu"), mu)
-        i0 = where(given, torch.full_like(i0, torch.nan), i0)
+    read = Readings(spectra, device)
+    found = _with_given(measured(read, settings, valid), read, spectra, settings)
     referenced = [has_reference(spectrum, settings) for spectrum in spectra]
-    reference = torch.full_like(mu, torch.nan)
+    both = [has_transmission(spectrum, settings) for spectrum in spectra]
+    reference = torch.full_like(found.mu, torch.nan)
+    beside = reference
     if any(referenced):
-        counted = transmission(readings("it"), readings("ir"))
-        stored = readings("mu_reference") if any(given) else counted
-        found = where(given, stored, counted)
-        reference = where(referenced, found, reference)
-    ordered = order(energy, valid, mu, i0, reference)
-    mu, i0, reference = ordered.curves
+        channel = transmission(read.net("it"), read.net("ir"))
+        if read.has("mu_reference"):
+            given = [is_given(spectrum, settings) for spectrum in spectra]
+            channel = read.where(given, read.net("mu_reference"), channel)
+        reference = read.where(referenced, channel, reference)
+    if any(both):
+        through = transmission(read.net("i0"), read.net("it"))
+        beside = read.where(both, through, beside)
+    ordered = order(
+        energy, valid, found.mu, found.i0, reference, beside, found.sigma.square()
+    )
+    mu, i0, reference, beside, variance = ordered.curves
     return Absorption(
         energy=ordered.energy,
         mu=mu,
         valid=ordered.valid,
         i0=i0,
         reference=reference,
+        beside=beside,
+        sigma=(variance / ordered.readings.clamp(min=1)).sqrt(),
         has_reference=torch.tensor(referenced, device=device),
         merged=ordered.merged,
         back_steps=ordered.back_steps,
-        elements=elements,
+        elements=found.elements,
+    )
+
+
+def _with_given(
+    found: Measured,
+    read: Readings,
+    spectra: Sequence[Spectrum],
+    settings: EngineSettings,
+) -> Measured:
+    """Put absorption that came as such in its rows; it has no counts."""
+    given = [is_given(spectrum, settings) for spectrum in spectra]
+    if not any(given):
+        return found
+    unknown = torch.full_like(found.mu, torch.nan)
+    return replace(
+        found,
+        mu=read.where(given, read.net("mu"), found.mu),
+        i0=read.where(given, unknown, found.i0),
+        sigma=read.where(given, unknown, found.sigma),
     )
 
 
@@ -135,7 +136,16 @@ def one_curve(energy_ev: FloatArray, mu: FloatArray, device: str) -> Absorption:
     none = torch.zeros_like(valid[:, 0])
     count = none.to(torch.long)
     unknown = torch.full_like(values, torch.nan)
-    elements = count.new_zeros((1, 0))
     return Absorption(
-        energy, values, valid, unknown, unknown, none, count, count, elements
+        energy=energy,
+        mu=values,
+        valid=valid,
+        i0=unknown,
+        reference=unknown,
+        beside=unknown,
+        sigma=unknown,
+        has_reference=none,
+        merged=count,
+        back_steps=count,
+        elements=count.new_zeros((1, 0)),
     )

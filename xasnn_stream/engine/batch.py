@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from xasnn_stream.engine.absorption import Absorption
+from xasnn_stream.engine.amplitude import Amplitude, amplitude
 from xasnn_stream.engine.cleaning import Cleaned, clean
 from xasnn_stream.engine.context import Context
 from xasnn_stream.engine.inference import decompose, noise_level, scaling_of
@@ -52,6 +53,7 @@ class Batch:
     cleaned: Cleaned
     corrected: Tensor
     step_spread: Tensor
+    amplitude: Amplitude
     reach: Reach
     foil: list[str | None]
     referenced: Tensor
@@ -95,7 +97,8 @@ def compute(context: Context, absorption: Absorption) -> Batch:
     mine, theirs = (c.reach(next_edge) for c in (sample, of.curves))
     limits = common_limits(mine, theirs)
     is_raw = context.settings.cleaning.denoise == "none"
-    seen = see(sample, settings, limits, None if is_raw else cleaned.measured)
+    measured = None if is_raw else cleaned.measured
+    seen = see(sample, settings, limits, measured, absorption.sigma)
     foil = see(of.curves, settings, limits)
     computed = Computed(
         model.grid, model.tensors["computed_foil"], float(model.tensors["edge_at"])
@@ -120,6 +123,7 @@ def compute(context: Context, absorption: Absorption) -> Batch:
         step_spread=step_spread(
             sample.energy, sample.mu, sample.valid, settings, sample.e0, limits
         ),
+        amplitude=amplitude(absorption, seen, settings, limits),
         reach=mine,
         foil=of.names,
         referenced=of.usable,

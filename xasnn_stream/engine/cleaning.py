@@ -8,11 +8,13 @@ from torch.nn import functional
 
 from xasnn_stream.engine.absorption import Absorption
 from xasnn_stream.engine.context import Context
-from xasnn_stream.engine.measure import NOISE_FROM_EV
 from xasnn_stream.physics.denoise.table import DENOISERS
-from xasnn_stream.physics.noise.points import point_noise
+from xasnn_stream.physics.noise.points import local_noise
+from xasnn_stream.physics.settings import Rebinning
 from xasnn_stream.physics.signals.glitches import find_glitches
 from xasnn_stream.physics.signals.jumps import Jumps, Kind, find_jumps, repair
+from xasnn_stream.physics.signals.rebin import Rebinned, rebin
+from xasnn_stream.spectrum import FloatArray
 
 _JUMP: dict[str, Kind] = {"transmission": "additive", "fluorescence": "factor"}
 """What a lost share of the beam does to μ."""
@@ -22,7 +24,7 @@ _JUMP: dict[str, Kind] = {"transmission": "additive", "fluorescence": "factor"}
 class Cleaned:
     """Absorption as it is read, and what left the curve before.
 
-    `measured` is μ of the same points before it was denoised, `batch x points`.
+    `measured` is μ of the same points (or bins) before it was denoised, `batch x points`.
     `energy`, `glitches` and `doubted` are `batch x points` of the absorption as it came:
     `doubted` are glitches that the curve may not be itself without, because they are
     still in it or stand side by side. `masked` (`batch`) is how many were left out.
@@ -35,6 +37,7 @@ class Cleaned:
     doubted: Tensor
     masked: Tensor
     jumps: Jumps
+    is_rebinned: bool
 
     def moved(self, by: Tensor) -> "Cleaned":
         """Return the same with what is named at energies lower by some eV, `batch`."""
@@ -46,6 +49,11 @@ class Cleaned:
         """Return the energies of a row's points that were left out, eV, ascending."""
         left_out = self.glitches[row] & (self.masked[row] > 0)
         return tuple(self.energy[row, left_out].tolist())
+
+    def kept_ev(self, row: int) -> FloatArray:
+        """Return the energies at which a row was measured and not left out, eV."""
+        kept = ~(self.glitches[row] & (self.masked[row] > 0))
+        return self.energy[row, kept].numpy()
 
     def doubted_ev(self, row: int) -> tuple[float, ...]:
         """Return the energies of a row's glitches that are a reason for doubt, eV."""
@@ -70,16 +78,44 @@ def clean(context: Context, absorption: Absorption) -> Cleaned:
     if cleaning.jumps == "repair":
         kind = _JUMP[context.settings.mode]
         of = replace(of, mu=repair(of.energy, of.mu, jumps, kind))
+    if cleaning.rebin:
+        of = _rebinned(of, e0)
     read = replace(of, mu=_denoised(cleaning.denoise, of, e0))
-    return Cleaned(read, of.mu, absorption.energy, glitches, doubted, masked, jumps)
+    return Cleaned(
+        read, of.mu, absorption.energy, glitches, doubted, masked, jumps, cleaning.rebin
+    )
+
+
+def _rebinned(of: Absorption, e0: Tensor) -> Absorption:
+    """Return μ, also of foil and transmission, on bins, with the noise of bins as sigma."""
+
+    def bins(curve: Tensor, noise: Tensor | None = None) -> Rebinned:
+        return rebin(of.energy, curve, of.valid, e0, Rebinning(), noise)
+
+    found = bins(of.mu, _noise(of, e0))
+    return replace(
+        of,
+        energy=found.energy,
+        mu=found.mu,
+        valid=found.valid,
+        i0=torch.full_like(found.mu, torch.nan),
+        reference=bins(of.reference).mu,
+        beside=bins(of.beside).mu,
+        sigma=found.noise,
+    )
+
+
+def _noise(of: Absorption, e0: Tensor) -> Tensor:
+    """Return σ of each point of μ, by counts where known, else from those around it."""
+    known = (of.sigma.isfinite() | ~of.valid).all(-1, keepdim=True)
+    return torch.where(known, of.sigma, local_noise(of.energy, of.mu, of.valid, e0))
 
 
 def _denoised(name: str, of: Absorption, e0: Tensor) -> Tensor:
     """Return μ by a denoiser, `batch x points`."""
     if name == "none":
         return of.mu
-    noise = point_noise(of.energy, of.mu, of.valid, e0 + NOISE_FROM_EV)
-    return DENOISERS[name](of.energy, of.mu, of.valid, noise, e0).mu
+    return DENOISERS[name](of.energy, of.mu, of.valid, _noise(of, e0), e0).mu
 
 
 def _side_by_side(found: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ import numpy as np
 
 from xasnn_stream.engine.batch import Batch
 from xasnn_stream.engine.context import Context
+from xasnn_stream.engine.intake import is_given
 from xasnn_stream.estimate import Descriptor
 from xasnn_stream.physics.signals.counts import CHANNEL_REASONS, EXCLUDED, USED
 from xasnn_stream.physics.signals.single import plateau
@@ -29,7 +30,9 @@ class Evidence:
     points that leave the curve, `jumps` energies and heights (in edge steps), `gap` the
     ends of a range without points, `clipped` the channels that stand still at their end,
     `foreseen_step_std` the relative error of an edge step that had to be foreseen,
-    `elements` those of a detector that could not be summed, with the reason.
+    `elements` those of a detector that could not be summed, with the reason. `damping` is
+    the factor and its error by which fluorescence is damped, `thickness` the edge step in
+    transmission, `excess` how often larger the noise is than counts explain.
     """
 
     run: Run
@@ -46,6 +49,9 @@ class Evidence:
     clipped: tuple[str, ...]
     foreseen_step_std: float | None
     elements: tuple[tuple[int, str], ...]
+    damping: tuple[float, float] | None
+    thickness: float | None
+    excess: float | None
 
 
 def gather(
@@ -74,13 +80,20 @@ def gather(
         calibrated_axis=bool(batch.referenced[row]),
         glitches=tuple(sorted(glitches)),
         jumps=_jumps(batch, row),
-        gap=_gap(context, energy, float(batch.sample.position[row])),
+        gap=_gap(
+            context, batch.cleaned.kept_ev(row), float(batch.sample.position[row])
+        ),
         foreseen_step_std=_foreseen(batch, row),
         elements=_broken(batch, row),
+        damping=_damping(batch, row),
+        thickness=_thickness(context, spectrum, batch, row),
+        excess=_known(float(batch.sample.excess[row])),
         clipped=tuple(
             role
             for role, readings in spectrum.channels.items()
-            if readings.ndim == 1 and _PLATEAU <= plateau(readings) < len(readings)
+            if role != "dwell"
+            and readings.ndim == 1
+            and _PLATEAU <= plateau(readings) < len(readings)
         ),
     )
 
@@ -88,6 +101,21 @@ def gather(
 def _foreseen(batch: Batch, row: int) -> float | None:
     sample = batch.sample
     return float(sample.step_error[row]) if sample.foreseen[row] else None
+
+
+def _damping(batch: Batch, row: int) -> tuple[float, float] | None:
+    factor, std = batch.amplitude.damping[row], batch.amplitude.std[row]
+    return None if math.isnan(factor) else (float(factor), float(std))
+
+
+def _thickness(
+    context: Context, spectrum: Spectrum, batch: Batch, row: int
+) -> float | None:
+    """Return the edge step of counted transmission, which is in units of μ·t."""
+    settings = context.settings
+    if settings.mode != "transmission" or is_given(spectrum, settings):
+        return None
+    return float(batch.sample.normalized.edge_step[row])
 
 
 def _broken(batch: Batch, row: int) -> tuple[tuple[int, str], ...]:

@@ -69,9 +69,20 @@ def has_reference(spectrum: Spectrum, settings: EngineSettings) -> bool:
     if is_given(spectrum, settings):
         stored = spectrum.channels.get("mu_reference")
         return stored is not None and bool(np.isfinite(stored).all())
-    if not {"it", "ir"} <= set(spectrum.channels):
+    has_both = {"it", "ir"} <= set(spectrum.channels)
+    return has_both and _counts(spectrum, "it", "ir")
+
+
+def has_transmission(spectrum: Spectrum, settings: EngineSettings) -> bool:
+    """Return whether fluorescence came with the light that the sample let through."""
+    if settings.mode != "fluorescence" or is_given(spectrum, settings):
         return False
-    counts = [_without_offset(spectrum, role) for role in ("it", "ir")]
+    return "it" in spectrum.channels and _counts(spectrum, "it", "i0")
+
+
+def _counts(spectrum: Spectrum, *roles: str) -> bool:
+    """Return whether readings are finite and above the dark level at all points."""
+    counts = [_without_offset(spectrum, role) for role in roles]
     return all(np.isfinite(c).all() and (c > 0).all() for c in counts)
 
 

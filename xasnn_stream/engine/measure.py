@@ -13,6 +13,7 @@ from xasnn_stream.physics.noise.points import bin_noise, point_noise
 from xasnn_stream.physics.normalization.edge import half_step
 from xasnn_stream.physics.normalization.normalize import normalize
 from xasnn_stream.physics.normalization.ranges import Reach
+from xasnn_stream.physics.ragged import interpolate
 from xasnn_stream.physics.settings import Normalization
 from xasnn_stream.uncertainty.decomposition import White
 
@@ -28,19 +29,28 @@ def see(
     settings: Normalization,
     limits: tuple[Tensor, Tensor],
     measured: Tensor | None = None,
+    sigma: Tensor | None = None,
 ) -> Seen:
     """Normalize a batch within limits relative to e0 and estimate its noise.
 
     `measured` is μ before it was denoised (`batch x points`, None where it was not): its
-    noise is what values are uncertain by.
+    noise is what values are uncertain by. `sigma` (`batch x points`) is the noise of each
+    point of μ where that is known: rows of NaN, as all without it, are asked themselves.
     Rows that end too early to be normalized get the step that they will have.
     """
     result = normalize(of.energy, of.mu, of.valid, settings, of.e0, limits)
     rough = result.norm
     if measured is not None:
         rough = rough + (measured - of.mu) / result.edge_step.unsqueeze(-1)
-    noise = point_noise(of.energy, rough, of.valid, of.e0 + NOISE_FROM_EV)
-    noise = noise.clamp(min=_NO_NOISE)
+    low = of.e0 + NOISE_FROM_EV
+    noise = point_noise(of.energy, rough, of.valid, low).clamp(min=_NO_NOISE)
+    each, excess = (
+        noise.unsqueeze(-1).expand_as(rough),
+        torch.full_like(noise, torch.nan),
+    )
+    if sigma is not None:
+        known = sigma / result.edge_step.abs().unsqueeze(-1)
+        noise, each, excess = _known_noise(of, known.clamp(min=_NO_NOISE), noise)
     seen = Seen(
         curves=of,
         normalized=result,
@@ -48,10 +58,28 @@ def see(
         position=edge_position(of.energy, result.flat, of.valid, of.e0),
         half_step=half_step(of.energy, result.flat, of.valid, of.e0),
         noise=noise,
-        step_error=noise * result.edge_step_per_mu.norm(dim=-1),
+        point_noise=each,
+        excess=excess,
+        step_error=(each * result.edge_step_per_mu).norm(dim=-1),
         foreseen=torch.zeros_like(noise, dtype=torch.bool),
     )
     return foresee(seen, settings, limits)
+
+
+def _known_noise(
+    of: Curves, known: Tensor, own: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return typical noise and that of each point, and how often larger the own one is.
+
+    `known`, `batch x points`, is in edge steps and NaN where it is not known; `own`
+    (`batch`) is what the spectra say themselves.
+    """
+    above = of.valid & (of.energy > (of.e0 + NOISE_FROM_EV).unsqueeze(-1))
+    typical = known.masked_fill(~above, torch.nan).nanmedian(-1).values
+    has = (known.isfinite() | ~of.valid).all(-1) & typical.isfinite()
+    each = torch.where((has.unsqueeze(-1) & of.valid), known, own.unsqueeze(-1))
+    excess = torch.where(has, own / typical, torch.nan)
+    return torch.where(has, typical, own), each, excess
 
 
 def common_limits(sample: Reach, foil: Reach) -> tuple[Tensor, Tensor]:
@@ -73,9 +101,16 @@ def without_shared_noise(sample: Seen, foil: Seen, shared: Tensor) -> tuple[Seen
     joint = point_noise(of.energy[:, :points], apart, of.valid[:, :points], start)
     joint = joint.clamp(min=_NO_NOISE)
     return (
-        replace(sample, noise=torch.where(shared, joint, sample.noise)),
-        replace(foil, noise=torch.where(shared, 0.0, foil.noise)),
+        _with_noise(sample, shared, joint),
+        _with_noise(foil, shared, torch.zeros_like(joint)),
     )
+
+
+def _with_noise(seen: Seen, rows: Tensor, noise: Tensor) -> Seen:
+    """Give some rows another noise, the same at all points; both are `batch`."""
+    each = torch.where(rows.unsqueeze(-1), noise.unsqueeze(-1), seen.point_noise)
+    level = torch.where(rows, noise, seen.noise)
+    return replace(seen, noise=level, point_noise=each)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,9 +143,10 @@ def on_grid(seen: Seen, grid: Tensor, edge_at: float) -> OnGrid:
                 torch.autograd.grad(bins, points, row, retain_graph=True)[0]
                 for row in jacobian.unbind(1)
             ]
-        return torch.stack(weights, 1).norm(dim=-1) * seen.noise.unsqueeze(-1)
+        return (torch.stack(weights, 1) * seen.point_noise.unsqueeze(1)).norm(dim=-1)
 
-    noise = bin_noise(at, of.energy, of.valid, seen.noise, width)
+    there = interpolate(at, of.energy, seen.point_noise, of.valid)
+    noise = bin_noise(at, of.energy, of.valid, there, width)
     return OnGrid(binned(seen.normalized.flat), noise, white)
 
 

@@ -103,6 +103,9 @@ def _quality(batch: Batch, row: int, n_points: int) -> Quality:
         n_masked=int(cleaned.masked[row]),
         n_merged=int(cleaned.absorption.merged[row]),
         k_max=_known(batch.reach.kmax[row]),
+        n_bins=int(sample.curves.valid[row].sum()) if cleaned.is_rebinned else 0,
+        damping=_known(batch.amplitude.damping[row]),
+        damping_std=_known(batch.amplitude.std[row]),
     )
 
 

@@ -30,6 +30,8 @@ class Seen:
     `position` (eV), `half_step` (where μ rises through half its step near e0, eV, NaN
     where it does not), `noise` of one point and `step_error`, both in units of the edge
     step, and `foreseen` (the step is that of a scan that was not finished) are `batch`.
+    `point_noise` (`batch x points`) is that of each point: of its counts where these are
+    known, and then `excess` (`batch`, else NaN) is how often larger the spectrum's own is.
     """
 
     curves: Curves
@@ -38,6 +40,8 @@ class Seen:
     position: Tensor
     half_step: Tensor
     noise: Tensor
+    point_noise: Tensor
+    excess: Tensor
     step_error: Tensor
     foreseen: Tensor
 

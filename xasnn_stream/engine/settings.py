@@ -1,5 +1,6 @@
 """What the engine needs to know of a profile: plain frozen data without pydantic."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -29,14 +30,15 @@ class Cleaning:
 
     Points that leave the curve are left out (`deglitch`), what is behind a jump of the
     beam is moved (`jumps`), and energies are corrected by the reference channel
-    (`align`); else each is only reported. `denoise` names a denoiser of `physics`.
-    `dead_time` says how fluorescence counts are corrected, `excluded` which elements of
-    the detector are not summed.
+    (`align`); else each is only reported. `rebin` averages points over the bins of a step
+    scan, `denoise` names a denoiser of `physics`. `dead_time` says how fluorescence
+    counts are corrected, `excluded` which elements of the detector are not summed.
     """
 
     deglitch: bool = True
     jumps: Literal["flag", "repair"] = "flag"
     align: Literal["report", "apply"] = "report"
+    rebin: bool = False
     denoise: Denoising = "none"
     dead_time: Literal["none", "done_by_detector", "icr_ocr"] = "none"
     excluded: tuple[int, ...] = ()
@@ -58,6 +60,9 @@ class EngineSettings:
     `reference_first` says which foil is subtracted when a sweep has its own reference
     channel and the deployment names a foil as well: the other one still aligns energies.
     `others` are other elements in the sample: nothing is fitted beyond their edges.
+    `counts_per_unit` has, by role, the counts in one unit of a reading (of its product
+    with the sweep's `dwell`, where there is one); without it noise is read from the
+    spectrum.
     """
 
     profile: str
@@ -65,6 +70,9 @@ class EngineSettings:
     mode: Literal["transmission", "fluorescence"] = "transmission"
     reference_first: Literal["channel", "deployment"] = "channel"
     others: tuple[str, ...] = ()
+    counts_per_unit: Mapping[str, float] = field(
+        default_factory=lambda: dict[str, float]()
+    )
     cleaning: Cleaning = field(default_factory=Cleaning)
     normalization: Normalization = field(default_factory=Normalization)
     quality: QualityLimits = field(default_factory=QualityLimits)

@@ -43,6 +43,7 @@ def foresee(seen: Seen, settings: Normalization, limits: tuple[Tensor, Tensor]) 
         position=edge_position(of.energy, flat, of.valid, of.e0),
         half_step=half_step(of.energy, flat, of.valid, of.e0),
         noise=seen.noise * scale.abs(),
+        point_noise=seen.point_noise * scale.abs().unsqueeze(-1),
         step_error=torch.where(early, (std / step).abs(), seen.step_error),
         foreseen=early,
     )

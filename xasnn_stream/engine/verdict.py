@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from xasnn_stream.engine.evidence import Evidence
 from xasnn_stream.estimate import Verdict
+from xasnn_stream.physics.normalization.over_absorption import TOO_DAMPED, TOO_THICK
 from xasnn_stream.spectrum import Reason, Run
 from xasnn_stream.uncertainty.novelty import DOUBTED_FROM
 
@@ -18,6 +19,10 @@ _NOVEL = {
         "the white line is higher than a metal's, as of oxide",
     ),
 }
+_MOST_EXCESS = 3.0
+"""Noise over that of the counts; points too coarse for the curve account for a factor of
+two."""
+
 _NAMED = 3
 """Glitches named by their energy; of more only the number is said."""
 
@@ -95,9 +100,26 @@ def _flaws(evidence: Evidence) -> Iterator[Reason]:
         yield Reason("jump", _jumps(evidence.jumps))
     if evidence.elements:
         yield Reason("detector", _elements(evidence.elements))
+    yield from _amplitudes(evidence)
+    if evidence.excess is not None and evidence.excess > _MOST_EXCESS:
+        text = f"noise is {evidence.excess:.1f} times that of the counts: "
+        yield Reason(
+            "excess_noise", text + "is counts_per_unit right, the beam steady?"
+        )
     if evidence.clipped:
         names = ", ".join(evidence.clipped)
         yield Reason("clipped", f"{names} stands still at its end, as if saturated")
+
+
+def _amplitudes(evidence: Evidence) -> Iterator[Reason]:
+    if evidence.damping is not None:
+        factor, std = evidence.damping
+        if factor + 2 * std < TOO_DAMPED:
+            text = f"fine structure is {factor:.2f} ± {std:.2f} of that in transmission"
+            yield Reason("over_absorption", f"{text}: over-absorbed")
+    if evidence.thickness is not None and evidence.thickness > TOO_THICK:
+        text = f"an edge step of {evidence.thickness:.1f}: so thick that leaks and "
+        yield Reason("thick", text + "harmonics damp the spectrum")
 
 
 def _elements(elements: tuple[tuple[int, str], ...]) -> str:

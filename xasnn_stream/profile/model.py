@@ -13,6 +13,7 @@ from pydantic import (
 
 from xasnn_stream.assembly.settings import AssemblySettings, Energy, Lookup
 from xasnn_stream.edges import ELEMENTS
+from xasnn_stream.engine.intake import ROLES
 from xasnn_stream.engine.settings import (
     Cleaning,
     EngineSettings,
@@ -36,7 +37,7 @@ from xasnn_stream.profile.runs import (
 from xasnn_stream.profile.section import Name, Path, Section
 from xasnn_stream.shipped import model_folder
 
-Role = Literal["i0", "it", "ir", "if", "icr", "ocr"]
+Role = Literal["i0", "it", "ir", "if", "icr", "ocr", "dwell"]
 
 
 def _known(element: str) -> str:
@@ -98,10 +99,16 @@ class ProfileModel(Section):
         cls, signals: dict[str, Any], info: ValidationInfo
     ) -> dict[str, Any]:
         mode = info.data.get("mode", "transmission")
-        needed = {"i0", "it"} if mode == "transmission" else {"i0", "if"}
+        needed = set(ROLES[mode])
         missing = sorted(r for r in needed if r not in signals or signals[r].optional)
         if missing:
             raise ValueError(f"{mode} needs {', '.join(missing)}, not optional")
+        counted = {role for role, signal in signals.items() if signal.counts_per_unit}
+        if counted not in (set(), needed):
+            both = " and ".join(sorted(needed))
+            raise ValueError(f"counts_per_unit: give it for {both}, or for none")
+        if "dwell" in signals and signals["dwell"].optional:
+            raise ValueError("dwell cannot be optional: it tells counts from rates")
         return signals
 
     @field_validator("model")
@@ -150,6 +157,11 @@ class ProfileModel(Section):
             mode=self.mode,
             reference_first=self.reference_first,
             others=tuple(self.others),
+            counts_per_unit={
+                role: signal.counts_per_unit
+                for role, signal in self.signals.items()
+                if signal.counts_per_unit is not None
+            },
             cleaning=Cleaning(**self.cleaning.model_dump()),
             normalization=Normalization(**self.normalization.model_dump()),
             quality=QualityLimits(**self.quality.model_dump()),

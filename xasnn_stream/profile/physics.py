@@ -41,6 +41,11 @@ class CleaningModel(Section):
         description="report how far the energy axis is from the foil's by the "
         "reference channel, or correct energies by it as well",
     )
+    rebin: StrictBool = Field(
+        default=_CLEANING.rebin,
+        description="average points over the bins of a step scan, for scans finer than "
+        "these",
+    )
     denoise: Denoising = Field(
         default=_CLEANING.denoise,
         description="method that takes noise from the absorption of a sweep",

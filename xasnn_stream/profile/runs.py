@@ -14,7 +14,7 @@ from pydantic import (
 
 from xasnn_stream.assembly.settings import Lookup, Rule, Signal
 from xasnn_stream.edges import EDGES, ELEMENTS
-from xasnn_stream.profile.section import Offset, Path, Plain, Section
+from xasnn_stream.profile.section import Offset, Path, Plain, Positive, Section
 
 Key = Annotated[StrictStr, Field(min_length=1)]
 
@@ -127,6 +127,11 @@ class SignalModel(Section):
     )
     optional: StrictBool = Field(
         default=False, description="a sweep without it is usable"
+    )
+    counts_per_unit: Positive | None = Field(
+        default=None,
+        description="counts, or photons, in one unit of the reading; noise is then that "
+        "of counting, else read from the spectrum",
     )
 
     @model_validator(mode="after")

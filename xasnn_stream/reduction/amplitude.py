@@ -2,6 +2,8 @@
 
 from xasnn_stream.physics.normalization.normalize import Normalized, normalize
 from xasnn_stream.physics.normalization.over_absorption import (
+    ALIKE,
+    SURE,
     TOO_DAMPED,
     TOO_THICK,
     damping,
@@ -9,11 +11,6 @@ from xasnn_stream.physics.normalization.over_absorption import (
 from xasnn_stream.physics.settings import Normalization
 from xasnn_stream.reduction.curves import Account, Curves
 from xasnn_stream.reduction.scatter import scatter
-
-_ALIKE = 0.8
-"""Correlation of two fine structures of one sample; below, or with an error of the factor
-above `_SURE`, the transmission is of something else or too noisy to say."""
-_SURE = 0.1
 
 
 def tell_amplitude(curves: Curves, found: Normalized, settings: Normalization) -> None:
@@ -51,7 +48,7 @@ def tell_amplitude(curves: Curves, found: Normalized, settings: Normalization) -
 
 
 def _tell(account: Account, factor: float, std: float, correlation: float) -> None:
-    if not (correlation > _ALIKE and std < _SURE):
+    if not (correlation > ALIKE and std < SURE):
         return
     account.done["damping"] = {"factor": factor, "std": std}
     if factor + 2 * std < TOO_DAMPED:

@@ -160,6 +160,7 @@ def bin_noise(
 ) -> Tensor:
     """Return the noise of bins of `width` eV at `at`, `batch x bins`.
 
+    `noise` is that of a point, `batch`, or of the points about each bin, `batch x bins`.
     A bin averages the width / spacing points in it; where points are farther apart than
     a bin it is interpolated and has the noise of a point, which neighbouring bins then
     share: this is the size of the noise, not its covariance.
@@ -171,4 +172,5 @@ def bin_noise(
     right = torch.minimum(index.clamp(min=1), last)
     spacing = energy.gather(-1, right) - energy.gather(-1, right - 1)
     share = (spacing / width).clamp(max=1.0)
-    return noise.unsqueeze(-1) * share.sqrt()
+    each = noise if noise.dim() == 2 else noise.unsqueeze(-1)
+    return each * share.sqrt()

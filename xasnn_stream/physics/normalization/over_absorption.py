@@ -22,6 +22,10 @@ _LEAST_POINTS = 20
 _SLOW_DEGREE = 2
 """Polynomial in energy that flattening may leave different in both."""
 
+ALIKE = 0.8
+"""Correlation of two fine structures of one sample; below, or with an error of the factor
+above `SURE`, the transmission is of something else or too noisy to say."""
+SURE = 0.1
 TOO_DAMPED = 0.9
 """Damping below which amplitudes, hence coordination numbers, are off by a tenth."""
 TOO_THICK = 3.0
