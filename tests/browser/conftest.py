@@ -123,22 +123,26 @@ class Page:
 
     def curve_end(self) -> float:
         """Return how far right the spectrum's curve is drawn, as a share of the plot."""
+        return max(self.drawn_in("sample"), default=0)
+
+    def drawn_in(self, colour: str) -> list[float]:
+        """Return where, as shares of its width, the spectrum's plot has a colour."""
         time.sleep(0.1)  # a frame
-        return self.chromium.value(CURVE_END)
+        return self.chromium.value(f"({DRAWN_IN})({colour!r})")
 
 
-CURVE_END = """(() => {
-  const colour = getComputedStyle(document.documentElement).getPropertyValue("--sample");
+DRAWN_IN = """(name) => {
+  const colour = getComputedStyle(document.documentElement).getPropertyValue(`--${name}`);
   const [r, g, b] = [1, 3, 5].map((k) => parseInt(colour.trim().slice(k, k + 2), 16));
   const canvas = document.querySelector("#spectrum-plot canvas");
   const { width, height } = canvas;
   const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
-  let end = 0;
+  const columns = new Set();
   for (let k = 0; k < data.length; k += 4)
     if (data[k] === r && data[k + 1] === g && data[k + 2] === b)
-      end = Math.max(end, (k / 4) % width);
-  return end / width;
-})()"""
+      columns.add((k / 4) % width);
+  return [...columns].sort((one, other) => one - other).map((x) => x / width);
+}"""
 
 
 @pytest.fixture

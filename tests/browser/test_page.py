@@ -7,7 +7,7 @@ import pytest
 
 from xasnn_stream.spectrum import Reason
 
-from .series import final, partial
+from .series import E0, final, partial
 
 HOSTILE = "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>"
 
@@ -47,6 +47,51 @@ def test_results_appear_as_they_come_with_verdict_values_and_intervals(site, pag
     trends = "document.querySelectorAll('#trends canvas').length"
     assert page.chromium.value(trends) == 5
     assert page.chromium.errors == []
+
+
+def test_what_was_done_to_readings_is_said_with_the_spectrum(site, page):
+    plain = final(1)
+    quality = replace(
+        plain.quality,
+        n_masked=4,
+        n_merged=1,
+        e0_shift_ev=-0.62,
+        e0_shift_std_ev=0.014,
+    )
+    left_out = (11500.0, 11575.24, 11624.0, 11800.0)
+    page.open()
+    site.add(replace(plain, quality=quality, masked_ev=left_out))
+    page.shows("#progress", "4 points left out at 11500.0, 11575.2, 11624.0 … eV")
+    text = page.text("#progress")
+    assert "1 reading averaged into another of the same energy" in text
+    assert "energy axis −0.62 ± 0.01 eV from the foil's" in text
+    assert "corrected" not in text
+    site.add(replace(final(2), quality=replace(quality, axis_corrected=True)))
+    page.shows("#progress", "from the foil's, corrected")
+    site.add(final(3))
+    page.shows("#shown", "Scan 3")
+    assert page.text("#progress").endswith(", ok")
+    assert page.chromium.errors == []
+
+
+def test_points_left_out_are_marked_where_they_were(site, page):
+    quality = replace(final(1).quality, n_masked=1)
+    for number, (shift, at) in enumerate(((0.0, E0 + 30), (60.0, E0 + 90)), 1):
+        moved = replace(quality, e0_shift_ev=shift)
+        site.add(replace(final(number), quality=moved, masked_ev=(at,)))
+    site.add(final(3))
+    page.open()
+    page.wait_for("document.documentElement.dataset.spectrum == '3'")
+    assert page.drawn_in("rejected") == []
+    page.click("#back")
+    page.wait_for("document.documentElement.dataset.spectrum == '2'")
+    corrected = page.drawn_in("rejected")
+    page.click("#back")
+    page.wait_for("document.documentElement.dataset.spectrum == '1'")
+    # Both are at E0 + 30 of the foil's axis: 60 of the 150 eV shown, right of the labels.
+    assert page.drawn_in("rejected") == corrected
+    assert 0.38 < corrected[0] <= corrected[-1] < 0.5
+    assert corrected[-1] - corrected[0] < 0.01
 
 
 @pytest.mark.parametrize(

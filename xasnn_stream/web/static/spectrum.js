@@ -10,6 +10,7 @@ const LEAST_DIFFERENCE = 0.1; // A flat difference shall look flat.
 const fetched = new Set();
 let plots = null;
 let view = { low: 0, high: 1, raw: false };
+let masked = [];
 let drawn = {};
 let wholeScan = false;
 let fullExtent = null;
@@ -25,6 +26,7 @@ export function draw(store) {
   if (shown && !shown.arrays) return fetchArrays(store, shown);
   const curves = curvesOf(shown);
   view = viewOf(curves);
+  masked = curves.masked;
   plots.spectrum.setData(uPlot.join([[curves.energy, curves.sample], [curves.grid, curves.reference]]));
   plots.difference.setData([curves.grid, curves.difference]);
   for (const plot of [plots.spectrum, plots.difference]) plot.setScale("x", { min: view.low, max: view.high });
@@ -54,6 +56,7 @@ function curvesOf(shown) {
     raw,
     energy: pairs.map(([energy]) => energy),
     sample: pairs.map(([, value]) => value ?? null),
+    masked: (shown?.estimate.masked_ev ?? []).map((energy) => energy - shift),
     grid: arrays.grid_energy ?? [],
     reference: arrays.mu_reference ?? [],
     difference: arrays.difference ?? [],
@@ -123,16 +126,18 @@ function finalCaption(store, { seq, estimate, void: isVoid }) {
   const how = isVoid ? "void: a complete result followed" : estimate.verdict;
   const reasons = estimate.reasons.map(({ text }) => text).join("; ");
   const picked = store.chosen === seq ? "picked, " : "";
-  return `${picked}measured ${words.clock(estimate.time.end)}, ${how}${reasons ? `: ${reasons}` : ""}`;
+  const verdict = `${picked}measured ${words.clock(estimate.time.end)}, ${how}${reasons ? `: ${reasons}` : ""}`;
+  return [verdict, words.cleaning(estimate)].filter(Boolean).join(" · ");
 }
 
-function partialCaption({ run, descriptors, reasons }) {
+function partialCaption(estimate) {
+  const { run, descriptors, reasons } = estimate;
   const part = words.finite(run.progress) ? `${Math.round(100 * run.progress)} % measured` : "being measured";
   const values = Object.entries(descriptors)
     .map(([name, one]) => `${name} ${words.value(name, one)}`).join(", ");
   // That it is partial is said by how much is measured.
   const why = reasons.filter(({ code }) => code !== "partial").map(({ text }) => text).join("; ");
-  return [part, values && `so far ${values}`, why].filter(Boolean).join(" · ");
+  return [part, values && `so far ${values}`, why, words.cleaning(estimate)].filter(Boolean).join(" · ");
 }
 
 function build() {
@@ -145,7 +150,7 @@ function build() {
     axes: [axis({ values: (u, ticks) => ticks.map(() => ""), size: 6 }),
       upright({ label: () => (view.raw ? "raw μ" : "normalized μ"), labelSize: 18, values: (u, ticks) => ticks.map(words.tick) })],
     series: [{}, line("sample", 2), line("reference", 1.5, [6, 4])],
-    hooks: { draw: [drawEnd], setCursor: [readout] },
+    hooks: { draw: [drawMasked, drawEnd], setCursor: [readout] },
   }, [[], [], []]);
   const difference = fill(at("difference-plot"), {
     ...look,
@@ -184,6 +189,22 @@ function drawEnd(u) {
   u.ctx.beginPath();
   u.ctx.arc(x, y, 4 * uPlot.pxRatio, 0, 2 * Math.PI);
   u.ctx.fill();
+  u.ctx.restore();
+}
+
+// Where points were left out: a tick each, at the bottom.
+function drawMasked(u) {
+  const { left, top, width, height } = u.bbox;
+  u.ctx.save();
+  u.ctx.strokeStyle = colour("rejected");
+  u.ctx.lineWidth = 2 * uPlot.pxRatio;
+  u.ctx.beginPath();
+  for (const x of masked.map((energy) => u.valToPos(energy, "x", true))) {
+    if (x < left || x > left + width) continue;
+    u.ctx.moveTo(x, top + height);
+    u.ctx.lineTo(x, top + height - 10 * uPlot.pxRatio);
+  }
+  u.ctx.stroke();
   u.ctx.restore();
 }
 

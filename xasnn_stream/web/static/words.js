@@ -79,6 +79,22 @@ export function scan(run) {
   return run.sweep > 0 ? `${name} · sweep ${run.sweep}` : `${name}`;
 }
 
+const NAMED = 3; // Energies of points left out; of more only the number is said.
+
+// What was done to the readings of a sweep before its numbers were made; "" if nothing.
+export function cleaning({ quality = {}, masked_ev: masked = [] }) {
+  const { n_masked: left = 0, n_merged: merged = 0, e0_shift_ev: shift, e0_shift_std_ev: std } = quality;
+  const at = masked.slice(0, NAMED).map((energy) => energy.toFixed(1)).join(", ");
+  const more = left > NAMED ? " …" : "";
+  const error = finite(std) ? ` ± ${std.toFixed(2)}` : "";
+  const corrected = quality.axis_corrected ? ", corrected" : "";
+  return [
+    left > 0 && `${plural(left, "point")} left out${at && ` at ${at}${more} eV`}`,
+    merged > 0 && `${plural(merged, "reading")} averaged into another of the same energy`,
+    finite(shift) && `energy axis ${shift < 0 ? "−" : "+"}${Math.abs(shift).toFixed(2)}${error} eV from the foil's${corrected}`,
+  ].filter(Boolean).join(" · ");
+}
+
 export const plural = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
 
 // The only way text gets onto the page: as text.
