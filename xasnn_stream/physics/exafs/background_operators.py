@@ -102,7 +102,7 @@ class Operator:
         return sum(part.nbytes for part in parts)
 
 
-def build(
+def _build(
     energy: Tensor, e0: float, settings: Background, kmax: float | None
 ) -> Operator:
     """Return the matrices of a grid, `(points,)` float64, for an e0 (eV)."""
@@ -190,7 +190,7 @@ class OperatorCache:
                 self._seen.popitem(last=False)
         if seen < _WORTHWHILE_ROWS:
             return None
-        return self._keep(key, _cast(build(energy, e0, settings, kmax), dtype))
+        return self._keep(key, _cast(_build(energy, e0, settings, kmax), dtype))
 
     def _keep(self, key: tuple[object, ...], operator: Operator) -> Operator:
         with self._lock:
