@@ -1,7 +1,7 @@
 """Measured files in, estimates out: one result per scan, one sentence per failure."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -174,13 +174,16 @@ def _estimated(
         for k, task in enumerate(batch):
             key = (task.model.folder, task.settings.profile_sha256)
             groups.setdefault(key, []).append(k)
-        estimates = dict[int, Estimate]()
+        estimates = dict[int, tuple[_Task, Estimate]]()
         for key, chosen in groups.items():
             if key not in engines:
                 engines[key] = _engine(batch[chosen[0]], foil)
             found = engines[key].estimate([batch[k].spectrum for k in chosen])
-            estimates |= dict(zip(chosen, found, strict=True))
-        yield from ((task, estimates[k]) for k, task in enumerate(batch))
+            note = engines[key].foil_note
+            for k, estimate in zip(chosen, found, strict=True):
+                notes = (*batch[k].notes, note) if note else batch[k].notes
+                estimates[k] = replace(batch[k], notes=notes), estimate
+        yield from (estimates[k] for k in range(len(batch)))
 
 
 def _engine(task: _Task, foil: Foil | None) -> "Engine":

@@ -1,10 +1,11 @@
 """The reference foil: a named, hashed input read from a measured file."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xasnn_stream.errors import FileError, FoilError
 from xasnn_stream.files.read import read_scans
@@ -30,14 +31,19 @@ _NAME_THEM = (
 class Foil:
     """Absorption of a reference foil: `energy_ev` and `mu`, each `(points,)`, ascending.
 
-    `sha256` is over both arrays as float64, so the same foil in another file format is
-    the same foil.
+    `sha256` is over both arrays as float64, as they were read, so the same foil in another
+    file format is the same foil.
     """
 
     name: str
     energy_ev: FloatArray
     mu: FloatArray
     sha256: str
+
+    def without(self, points: NDArray[np.bool_]) -> "Foil":
+        """Return the same foil with some points left out, `(points,)`."""
+        kept = ~points
+        return replace(self, energy_ev=self.energy_ev[kept], mu=self.mu[kept])
 
 
 def read_foil(path: str) -> Foil:

@@ -5,14 +5,17 @@ numbers do not depend on its batch-mates or on the device.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from xasnn_stream.edges import edge_energy_ev
 from xasnn_stream.engine.absorption import Absorption, absorb, one_curve
 from xasnn_stream.engine.batch import compute, on_host
+from xasnn_stream.engine.cleaning import clean
 from xasnn_stream.engine.context import Context
 from xasnn_stream.engine.foil import Foil
 from xasnn_stream.engine.intake import doubt, out_of_range
@@ -20,12 +23,15 @@ from xasnn_stream.engine.model import Model, load_model
 from xasnn_stream.engine.report import perhaps_too_early, reject, report, unusable
 from xasnn_stream.engine.settings import EngineSettings
 from xasnn_stream.errors import FoilError, ModelError
-from xasnn_stream.estimate import Estimate
+from xasnn_stream.estimate import MOST_NAMED, Estimate
 from xasnn_stream.spectrum import Reason, Spectrum
 
 
 class Engine:
-    """One model with one profile's settings and one foil, resident on one device."""
+    """One model with one profile's settings and one foil, resident on one device.
+
+    `foil_note` is a sentence about points of the foil that leave its curve, else empty.
+    """
 
     def __init__(
         self, model: Model, settings: EngineSettings, reference: Foil | None
@@ -42,8 +48,9 @@ class Engine:
         self.device = model.device
         self._edge = (model.element, model.edge)
         self._context = Context(model, settings, reference, edge_ev)
+        self.foil_note = ""
         if reference is not None:
-            self._check(reference)
+            self._take(reference)
 
     @classmethod
     def load(
@@ -124,18 +131,34 @@ class Engine:
             for points, low, high in spans
         ]
 
-    def _check(self, foil: Foil) -> None:
-        """Refuse a foil that would be rejected as a sample."""
+    def _take(self, foil: Foil) -> None:
+        """Take a foil without its glitches; refuse one that fails as a sample would."""
         context, model = self._context, self._context.model
         edge = f"{model.element} {model.edge}"
         absorption = one_curve(foil.energy_ev, foil.mu, self.device)
         (problem,) = self._ranges(absorption)
         if problem is None:
             with torch.no_grad():
-                batch = compute(context, absorption)
-            problem = unusable(context, batch, 0)
+                glitches = clean(context, absorption).glitches[0].cpu().numpy()
+                self._leave_out(foil, glitches)
+                problem = unusable(context, compute(context, absorption), 0)
         if problem is not None:
             raise FoilError(
                 f"foil {foil.name}: {problem.text}; name a foil of {edge} measured "
                 "over the range of its samples"
             )
+
+    def _leave_out(self, foil: Foil, glitches: NDArray[np.bool_]) -> None:
+        """Leave glitches out of the foil if the profile says so, and say it."""
+        if not glitches.any():
+            return
+        found = foil.energy_ev[glitches]
+        energies = ", ".join(f"{energy:.1f}" for energy in found[:MOST_NAMED])
+        done = "not left out, as the profile says"
+        if self.settings.cleaning.deglitch:
+            self._context = replace(self._context, reference=foil.without(glitches))
+            done = "left out"
+        points = f"{len(found)} point{'s' * (len(found) > 1)}"
+        self.foil_note = (
+            f"foil {foil.name}: {points} off its curve {done}, at {energies} eV"
+        )

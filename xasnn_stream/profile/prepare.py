@@ -1,5 +1,6 @@
 """From the names of profiles to resident engines."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,9 @@ from xasnn_stream.shipped import model_folder
 
 if TYPE_CHECKING:
     from xasnn_stream.engine.resident import Engine
+
+
+logger = logging.getLogger(__name__)
 
 
 def load_profiles(
@@ -26,7 +30,7 @@ def load_profiles(
 def load_engines(
     profiles: Sequence[Profile], reference: str | None
 ) -> "dict[str, Engine]":
-    """Return a warmed-up engine per profile.
+    """Return a warmed-up engine per profile; what it found odd in the foil is logged.
 
     `reference` is the file of a foil (a column of it after `#`). ModelError or
     FoilError say what is wrong with a model folder or the foil.
@@ -40,5 +44,7 @@ def load_engines(
         for profile in profiles
     }
     for engine in engines.values():
+        if engine.foil_note:
+            logger.warning("%s", engine.foil_note)
         engine.warm_up()
     return engines

@@ -75,11 +75,12 @@ def rebin(
     left, share = beside(at, energy, valid)
     between = mix(mu, left, 1 - share, share)
     shared = mix(noise.square(), left, (1 - share).square(), share.square())
-    interpolated = (count < _LEAST_TO_AVERAGE) & inside
-    whole = torch.where(interpolated, 1, whole)
-    values = torch.where(interpolated, between, total / whole)
-    spread = torch.where(interpolated, shared, square / whole**2).sqrt()
-    return Rebinned(at, values.to(kind), inside, spread.to(kind), interpolated)
+    # What continues a short row is finite as well, for it is multiplied by zero later.
+    few = (count < _LEAST_TO_AVERAGE) | ~inside
+    whole = torch.where(few, 1, whole)
+    values = torch.where(few, between, total / whole)
+    spread = torch.where(few, shared, square / whole**2).sqrt()
+    return Rebinned(at, values.to(kind), inside, spread.to(kind), few & inside)
 
 
 def _grid(

@@ -124,3 +124,10 @@ def test_a_scan_that_ends_before_the_edge_has_only_its_first_region():
     assert found.valid.any()
     assert (found.energy[found.valid] <= E0 - 40).all()
     assert found.mu[found.valid].isfinite().all()
+
+
+def test_what_continues_a_short_row_is_finite():
+    found = rebinned(fine_scan(), fine_scan(stop=300.0))
+    assert not bool(found.valid[1].all())
+    assert bool(found.mu.isfinite().all())
+    assert bool(found.noise.isfinite().all())
