@@ -6,11 +6,10 @@ import torch
 from torch import Tensor
 
 from xasnn_stream.engine.absorption import Absorption
-from xasnn_stream.engine.measure import NOISE_FROM_EV
 from xasnn_stream.engine.seen import Seen
-from xasnn_stream.physics.noise.points import point_noise
+from xasnn_stream.physics.noise.points import NOISE_FROM_EV, point_noise
 from xasnn_stream.physics.normalization.normalize import normalize
-from xasnn_stream.physics.normalization.over_absorption import ALIKE, SURE, damping
+from xasnn_stream.physics.normalization.over_absorption import damping
 from xasnn_stream.physics.settings import Normalization
 
 
@@ -44,7 +43,7 @@ def amplitude(
         of.valid,
         noise,
     )
-    told = has & (found.correlation > ALIKE) & (found.std < SURE)
+    told = has & found.is_told
     return Amplitude(
         torch.where(told, found.factor, unknown), torch.where(told, found.std, unknown)
     )

@@ -9,7 +9,11 @@ from xasnn_stream.engine.inference import Differences
 from xasnn_stream.engine.seen import Curves, Seen
 from xasnn_stream.engine.unfinished import foresee
 from xasnn_stream.physics.align import edge_position, rebin
-from xasnn_stream.physics.noise.points import bin_noise, point_noise
+from xasnn_stream.physics.noise.points import (
+    NOISE_FROM_EV,
+    bin_noise,
+    point_noise,
+)
 from xasnn_stream.physics.normalization.edge import half_step
 from xasnn_stream.physics.normalization.normalize import normalize
 from xasnn_stream.physics.normalization.ranges import Reach
@@ -17,8 +21,6 @@ from xasnn_stream.physics.ragged import interpolate
 from xasnn_stream.physics.settings import Normalization
 from xasnn_stream.uncertainty.decomposition import White
 
-NOISE_FROM_EV = 8.0
-"""Noise is read above the white line, which bends faster than points resolve."""
 _NO_NOISE = 1e-5
 """Of the edge step; a made curve has no noise, and noise has a logarithm. Noise that could
 not be determined stays NaN, and the sweep is rejected."""

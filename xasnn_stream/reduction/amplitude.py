@@ -2,8 +2,6 @@
 
 from xasnn_stream.physics.normalization.normalize import Normalized, normalize
 from xasnn_stream.physics.normalization.over_absorption import (
-    ALIKE,
-    SURE,
     TOO_DAMPED,
     TOO_THICK,
     damping,
@@ -41,14 +39,14 @@ def tell_amplitude(curves: Curves, found: Normalized, settings: Normalization) -
         part.accounts,
         compared.factor.tolist(),
         compared.std.tolist(),
-        compared.correlation.tolist(),
+        compared.is_told.tolist(),
         strict=True,
     ):
         _tell(account, *numbers)
 
 
-def _tell(account: Account, factor: float, std: float, correlation: float) -> None:
-    if not (correlation > ALIKE and std < SURE):
+def _tell(account: Account, factor: float, std: float, is_told: bool) -> None:
+    if not is_told:
         return
     account.done["damping"] = {"factor": factor, "std": std}
     if factor + 2 * std < TOO_DAMPED:

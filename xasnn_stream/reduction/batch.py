@@ -12,6 +12,7 @@ from xasnn_stream.edges import next_edge_ev
 from xasnn_stream.physics.exafs.background import BackgroundRemoved, autobk
 from xasnn_stream.physics.exafs.fourier import ForwardTransformed, estimate_noise, xftf
 from xasnn_stream.physics.exafs.wavenumber import wavenumber
+from xasnn_stream.physics.noise.points import NOISE_FROM_EV
 from xasnn_stream.physics.noise.propagation import propagate_normalized
 from xasnn_stream.physics.normalization.normalize import Normalized, normalize
 from xasnn_stream.physics.normalization.ranges import NEXT_EDGE_MARGIN_EV
@@ -22,7 +23,7 @@ from xasnn_stream.reduction.checks import flag_numbers
 from xasnn_stream.reduction.cleaning import edges, usable_curves
 from xasnn_stream.reduction.curves import Account, Curves
 from xasnn_stream.reduction.normalized_scan import NormalizedScan
-from xasnn_stream.reduction.scatter import NOISE_FROM_EV, gap_at_edge
+from xasnn_stream.reduction.scatter import gap_at_edge
 from xasnn_stream.reduction.short_scans import short_scans, with_short_scans
 from xasnn_stream.reduction.signal import Signal
 from xasnn_stream.spectrum import FloatArray

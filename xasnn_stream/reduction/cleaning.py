@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from xasnn_stream.edges import edge_window
-from xasnn_stream.physics.noise.points import local_noise, point_noise
+from xasnn_stream.physics.noise.points import NOISE_FROM_EV, local_noise, point_noise
 from xasnn_stream.physics.normalization.edge import find_e0
 from xasnn_stream.physics.normalization.normalize import normalize
 from xasnn_stream.physics.settings import Normalization, Rebinning
@@ -18,7 +18,7 @@ from xasnn_stream.reduction.axis import with_axis_told
 from xasnn_stream.reduction.checks import check_edge, check_range, check_step
 from xasnn_stream.reduction.curves import Account, Curves, curves_of
 from xasnn_stream.reduction.flaws import with_jumps_told, without_glitches
-from xasnn_stream.reduction.scatter import NOISE_FROM_EV, scatter
+from xasnn_stream.reduction.scatter import scatter
 
 if TYPE_CHECKING:
     from xasnn_stream.reduction.normalize_files import Request

@@ -3,11 +3,8 @@
 import torch
 from torch import Tensor
 
-from xasnn_stream.physics.noise.points import point_noise
+from xasnn_stream.physics.noise.points import NOISE_FROM_EV, point_noise
 from xasnn_stream.physics.normalization.normalize import Normalized
-
-NOISE_FROM_EV = 8.0
-"""Noise is read above the rise, which bends faster than points resolve."""
 
 _ABOVE_EDGE_EV = 60.0
 """From here on normalized μ is near 1, whatever the white line."""

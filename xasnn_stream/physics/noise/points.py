@@ -13,6 +13,9 @@ _NEIGHBOURS = (-2, -1, 1, 2)
 GAUSSIAN_MAD = 1.4826
 """Standard deviation of a Gaussian over its median absolute deviation."""
 
+NOISE_FROM_EV = 8.0
+"""Above e0: noise is read behind the rise, which bends faster than points resolve."""
+
 _OUTLIER_SIGMA = 6.0
 _OUTLIER_STEP, _OUTLIER_AT_EDGE = 0.008, 0.02
 """Of the edge step: what measured spectra without a glitch stay below, where points

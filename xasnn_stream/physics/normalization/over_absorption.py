@@ -22,10 +22,9 @@ _LEAST_POINTS = 20
 _SLOW_DEGREE = 2
 """Polynomial in energy that flattening may leave different in both."""
 
-ALIKE = 0.8
-"""Correlation of two fine structures of one sample; below, or with an error of the factor
-above `SURE`, the transmission is of something else or too noisy to say."""
-SURE = 0.1
+_ALIKE, _SURE = 0.8, 0.1
+"""Correlation of two fine structures of one sample, at least, and error of the factor, at
+most; else the transmission is of something else or too noisy to say."""
 TOO_DAMPED = 0.9
 """Damping below which amplitudes, hence coordination numbers, are off by a tenth."""
 TOO_THICK = 3.0
@@ -44,6 +43,11 @@ class Damping:
     factor: Tensor
     std: Tensor
     correlation: Tensor
+
+    @property
+    def is_told(self) -> Tensor:
+        """Whether the two are of one sample and so plain that the factor counts."""
+        return (self.correlation > _ALIKE) & (self.std < _SURE)
 
 
 def damping(
