@@ -77,16 +77,17 @@ def measured(read: Readings, settings: EngineSettings, valid: Tensor) -> Measure
     """Return the absorption of a mode, with its noise where counts are known."""
     first, second, *rates = needed_roles(settings)
     i0, signal = read.net(first), read.net(second)
-    factor = torch.ones_like(signal)
+    corrected = signal
     if rates:
-        factor = dead_time(factor, "icr_ocr", *(read.net(role) for role in rates))
-        signal = signal * factor
+        corrected = dead_time(signal, "icr_ocr", *(read.net(role) for role in rates))
+    factor = torch.where(corrected == signal, 1.0, corrected / signal)
     elements = valid.new_zeros((len(valid), 0), dtype=torch.long)
     if signal.dim() == 3:
-        summed = sum_channels(signal, valid, settings.cleaning.excluded)
-        signal, elements = summed.counts, summed.codes
+        summed = sum_channels(signal, valid, settings.cleaning.excluded, corrected)
+        corrected, elements = summed.counts, summed.codes
     is_transmission = settings.mode == "transmission"
-    mu = transmission(i0, signal) if is_transmission else fluorescence(i0, signal)
+    formula = transmission if is_transmission else fluorescence
+    mu = formula(i0, corrected)
     sigma = torch.full_like(mu, torch.nan)
     if {first, second} <= set(settings.counts_per_unit):
         incoming = _counted(read, settings, first, 1.0)

@@ -90,6 +90,29 @@ def test_dead_time_is_corrected_where_the_profile_says_so(read, yields, sweep):
     assert abs(squeezed.quality.edge_step / step - 1) > 0.1
 
 
+@pytest.mark.parametrize(
+    ("role", "why"), [("if", "saturated"), ("icr", "not_finite"), ("ocr", "not_finite")]
+)
+def test_an_element_that_fails_is_found_however_its_dead_time_is_corrected(
+    read, yields, sweep, role, why
+):
+    i0, true = yields(sweep)
+    share = np.exp(-5 * true * DEAD_TIME_S)
+    counts = {"if": true * share, "icr": 5 * true, "ocr": 5 * true * share}
+    spoilt = {name: values.copy() for name, values in counts.items()}
+    if role == "if":
+        top = np.quantile(spoilt["if"][:, 2], 0.4)
+        spoilt["if"][:, 2] = spoilt["if"][:, 2].clip(max=top)
+    else:
+        spoilt[role][50, 2] = np.nan
+    found = read(i0, spoilt, dead_time="icr_ocr")
+    assert [r.code for r in found.reasons] == ["detector"]
+    assert f"2 ({why})" in found.reasons[0].text
+    rest = {name: np.delete(values, 2, -1) for name, values in counts.items()}
+    step = read(i0, rest, dead_time="icr_ocr").quality.edge_step
+    assert found.quality.edge_step == pytest.approx(step, rel=1e-12)
+
+
 def test_dead_time_without_rates_is_no_signal(read, yields, sweep):
     i0, true = yields(sweep)
     found = read(i0, {"if": true}, dead_time="icr_ocr")

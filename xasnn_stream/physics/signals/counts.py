@@ -49,7 +49,8 @@ def dead_time(
 
     `icr_ocr`: roi·icr/ocr, the incoming (fast) over the outgoing (slow) rate of the same
     channel. `done_by_detector` and `none` return `roi`: correcting twice is as wrong as
-    not at all. NaN where a channel reports incoming but no outgoing counts.
+    not at all. NaN where a channel reports incoming but no outgoing counts, or counts
+    without any rates.
 
     Raises
     ------
@@ -66,7 +67,7 @@ def dead_time(
             "dead time icr_ocr needs the rates icr and ocr of each channel"
         )
     factor = torch.where(ocr > 0, icr / ocr, torch.nan)
-    return torch.where((icr == 0) & (ocr == 0), roi, roi * factor)
+    return torch.where((icr == 0) & (ocr == 0) & (roi == 0), roi, roi * factor)
 
 
 def transmission(i0: Tensor, it: Tensor) -> Tensor:
@@ -94,16 +95,24 @@ class Summed:
 
 
 def sum_channels(
-    channels: Tensor, valid: Tensor, excluded: Sequence[int] = ()
+    channels: Tensor,
+    valid: Tensor,
+    excluded: Sequence[int] = (),
+    corrected: Tensor | None = None,
 ) -> Summed:
     """Add the channels of a detector that work and are not excluded.
 
-    `channels` is `batch x points x channels`, corrected for dead time; `excluded` are
-    indices of channels. A row without a channel left sums to zero.
+    `channels` is `batch x points x channels`; `excluded` are indices of channels. What is
+    added is `corrected`, alike, where given: corrected for dead time, readings of a
+    saturated channel do not stand still any more. A row without a channel left sums to
+    zero.
     """
+    added = channels if corrected is None else corrected
     codes = channel_doubts(channels, valid, excluded)
+    broken = (~added.isfinite() & valid.unsqueeze(-1)).any(1) & (codes == USED)
+    codes = torch.where(broken, NOT_FINITE, codes)
     used = (codes == USED).unsqueeze(1)
-    return Summed(torch.where(used, channels, 0.0).sum(-1), codes)
+    return Summed(torch.where(used, added, 0.0).sum(-1), codes)
 
 
 def channel_doubts(

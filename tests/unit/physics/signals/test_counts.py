@@ -55,6 +55,7 @@ def test_a_channel_without_any_counts_stays_zero_and_one_that_reports_none_is_na
     zero, some = torch.zeros(1, 1), torch.ones(1, 1)
     assert dead_time(zero, "icr_ocr", zero, zero).item() == 0
     assert dead_time(some, "icr_ocr", some, zero).isnan().all()
+    assert dead_time(some, "icr_ocr", zero, zero).isnan().all()
 
 
 def test_a_wrong_name_or_a_missing_rate_is_refused():
