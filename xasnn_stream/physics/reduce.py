@@ -6,7 +6,6 @@ from torch import Tensor
 
 from xasnn_stream.physics.exafs.background import BackgroundRemoved, autobk
 from xasnn_stream.physics.exafs.fourier import ForwardTransformed, xftf
-from xasnn_stream.physics.normalization.moments import normalize_by_moments
 from xasnn_stream.physics.normalization.normalize import Normalized, normalize
 from xasnn_stream.physics.settings import Reduction
 
@@ -38,11 +37,7 @@ def reduce(
     e0, limits
         As for `normalize`.
     """
-    fits = settings.normalization
-    if valid is None:
-        normalized = normalize(energy, mu, None, fits, e0, limits)
-    else:
-        normalized = normalize_by_moments(energy, mu, valid, fits, e0, limits)
+    normalized = normalize(energy, mu, valid, settings.normalization, e0, limits)
     background = autobk(
         energy, mu, valid, normalized.e0, normalized.edge_step, settings.background
     )

@@ -199,18 +199,19 @@ def _linear(
     e0, pre1, pre2, norm1, norm2, degree = ranges
     at_e0 = index_nearest(energy, valid, e0)
     flatness = line_degree(energy, valid, e0, pre1, pre2)
-    line = Fit(energy, valid, e0 + pre1, e0 + pre2, flatness)
+    line = Fit(energy, valid, e0 + pre1, e0 + pre2, flatness, highest=_LINE - 1)
     above = Fit(energy, valid, e0 + norm1, e0 + norm2, degree)
     power = ((energy / e0.unsqueeze(-1)) ** nvict).unsqueeze(-1)
-    line_basis = line.basis[..., :_LINE] / power
-    line_q = line.weights[:, :_LINE] * power.transpose(-1, -2)
-    above_q = above.weights - (above.weights @ line_basis) @ line_q
+    line_basis = line.basis() / power
+    line_q = line.weights() * power.transpose(-1, -2)
+    above_basis, above_q = above.basis(), above.weights()
+    above_q = above_q - (above_q @ line_basis) @ line_q
     at = at_e0.reshape(-1, 1, 1).expand(-1, 1, _CURVE)
-    of_step = above.basis.gather(1, at).squeeze(1)
+    of_step = above_basis.gather(1, at).squeeze(1)
     index = torch.arange(energy.shape[-1], device=energy.device)
     return _Linear(
         q=torch.cat((line_q, above_q), 1),
-        basis=torch.cat((line_basis, above.basis), -1),
+        basis=torch.cat((line_basis, above_basis), -1),
         step=torch.cat((torch.zeros_like(of_step[:, :_LINE]), of_step), -1),
         behind=index >= at_e0.unsqueeze(-1),
     )

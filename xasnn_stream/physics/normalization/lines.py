@@ -8,6 +8,7 @@ from functools import lru_cache
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from xasnn_stream.physics.grid import Grid
 from xasnn_stream.physics.normalization.polynomial import MAX_DEGREE, Fit
@@ -54,7 +55,7 @@ def fit_lines(
     at_e0 = index_nearest(energy, valid, e0)
     below = pre_edge_range(energy, e0, at_e0, settings, limits[0])
     above = post_edge_range(e0, settings, limits[1])
-    highest = 2 if settings.nnorm is None else settings.nnorm
+    highest = 2 if settings.nnorm is None else min(settings.nnorm, MAX_DEGREE)
     return lines_over(energy, valid, e0, settings.nvict, (*below, *above), highest)
 
 
@@ -137,8 +138,9 @@ def grid_lines(
     lines = fit_lines(energy, valid, settings, at, bounds)
     centre, half = _span(grid)
     power = (grid.energy / centre) ** settings.nvict
-    below = lines.line.coefficients(centre, half)[0, :2] * power
+    below = lines.line.coefficients(centre, half)[0] * power
     curve = lines.curve.coefficients(centre, half)[0]
+    curve = pad(curve, (0, 0, 0, MAX_DEGREE + 1 - len(curve)))
     rows = basis(grid, settings.nvict, grid.energy.dtype)
     above = curve - (curve @ rows[:2].T) @ below
     return GridLines(

@@ -106,7 +106,7 @@ def _on_rows(
     pre_edge = lines.line(mu * lines.power) / lines.power
     above = lines.curve(mu - pre_edge)
     edge_step = gather(above, lines.at_e0)
-    scale = nonzero(edge_step).unsqueeze(-1)
+    scale = _nonzero(edge_step).unsqueeze(-1)
     norm = (mu - pre_edge) / scale
     index = torch.arange(energy.shape[-1], device=energy.device)
     behind = index >= lines.at_e0.unsqueeze(-1)
@@ -117,7 +117,7 @@ def _on_rows(
     )  # fmt: skip
 
 
-def nonzero(edge_step: Tensor) -> Tensor:
+def _nonzero(edge_step: Tensor) -> Tensor:
     """Return steps to divide by: none is zero."""
     return torch.where(edge_step.abs() < _TINY_STEP, _TINY_STEP, edge_step)
 
@@ -164,7 +164,7 @@ def _curves(
     at_edge = _of_plans([plan.at_edge for plan in plans], which, len(mu))
     above = coefficients[:, 2:]
     edge_step = (above * at_edge).sum(-1)
-    scale = nonzero(edge_step).unsqueeze(-1)
+    scale = _nonzero(edge_step).unsqueeze(-1)
     # One block: what it takes of memory is kept for the next batch, not given back.
     norm, flat, pre_edge, post_edge = mu.new_empty(4, *mu.shape)
     torch.mm(coefficients[:, :2], rows[:2], out=pre_edge)

@@ -7,13 +7,14 @@ from math import comb
 
 import torch
 from torch import Tensor
+from torch.linalg import vecdot
 
 from xasnn_stream.physics.ragged import gather, index_at_or_below, index_nearest
 
 MAX_DEGREE = 3
 
 
-def points_of(
+def _points_of(
     energy: Tensor, valid: Tensor, low: Tensor, high: Tensor, degree: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the first point of a range, the one behind its last, and the degree left.
@@ -38,9 +39,9 @@ class Fit:
     """A least-squares polynomial through the points of a range, as a linear operator.
 
     The range runs from the last point at or below `low` up to, but not including, the
-    point nearest to `high`, as larch counts; it holds at least two points. The fitted
-    curve is `basis` (`batch x points x 4`) times `weights` (`batch x 4 x points`) times
-    the values.
+    point nearest to `high`, as larch counts; it holds at least two points. No degree is
+    above `highest`. Only sums over the points are formed; the weights of all points are
+    when they are asked for.
     """
 
     def __init__(
@@ -52,46 +53,65 @@ class Fit:
         degree: Tensor,
         highest: int = MAX_DEGREE,
     ) -> None:
-        first, stop, degree = points_of(energy, valid, low, high, degree)
+        first, stop, degree = _points_of(energy, valid, low, high, degree)
+        start, end = gather(energy, first), gather(energy, stop - 1)
+        self._centre = 0.5 * (start + end)
+        self._half = 0.5 * (end - start).clamp(min=2e-9)
+        self._t = (energy - self._centre.unsqueeze(-1)).div_(self._half.unsqueeze(-1))
         position = torch.arange(energy.shape[-1], device=energy.device)
         used = (position >= first.unsqueeze(-1)) & (position < stop.unsqueeze(-1))
-        centre = 0.5 * (gather(energy, first) + gather(energy, stop - 1))
-        half = 0.5 * (gather(energy, stop - 1) - gather(energy, first)).clamp(min=1e-9)
-        t = (energy - centre.unsqueeze(-1)) / half.unsqueeze(-1)
-        powers = torch.arange(MAX_DEGREE + 1, device=energy.device)
-        active = powers <= degree.unsqueeze(-1)
-        basis = _powers(t, highest).mul_(active.unsqueeze(-2))
-        design = basis * used.unsqueeze(-1)
-        normal = design.transpose(-1, -2) @ design
-        normal = normal + torch.diag_embed((~active).to(energy.dtype))
-        self._centre, self._half = centre, half
-        self.basis: Tensor = basis
-        self.weights: Tensor = torch.linalg.solve(normal, design.transpose(-1, -2))
+        self._powers = [used.to(energy.dtype)]
+        for _ in range(highest):
+            self._powers.append(self._powers[-1] * self._t)
+        sums = [power.sum(-1) for power in self._powers]
+        sums += [vecdot(self._powers[-1], power) for power in self._powers[1:]]
+        order = torch.arange(highest + 1, device=energy.device)
+        normal = torch.stack(sums, -1)[:, order.unsqueeze(-1) + order]
+        self._active: Tensor = order <= degree.unsqueeze(-1)
+        both = self._active.unsqueeze(-1) & self._active.unsqueeze(-2)
+        identity = torch.eye(highest + 1, dtype=energy.dtype, device=energy.device)
+        self._inverse: Tensor = torch.linalg.inv(torch.where(both, normal, identity))
 
     def __call__(self, values: Tensor) -> Tensor:
         """Return the fitted polynomial at every point, `batch x points`."""
-        coefficients = self.weights @ values.unsqueeze(-1)
-        return (self.basis @ coefficients).squeeze(-1)
+        right = torch.stack([vecdot(power, values) for power in self._powers], -1)
+        return self._curve(self._solve(right))
 
     def row(self, index: Tensor) -> Tensor:
         """Return the weights of all points in the fitted value at `index`."""
-        at = self.basis.gather(
-            1, index.reshape(-1, 1, 1).expand(-1, 1, self.basis.shape[-1])
-        )
-        return (at @ self.weights).squeeze(1)
+        t = gather(self._t, index).unsqueeze(-1)
+        return self._spread(t ** torch.arange(len(self._powers), device=t.device))
 
     def weigh(self, weights: Tensor) -> Tensor:
         """Return the weights of all points in a weighted sum over the fitted curve."""
-        return ((weights.unsqueeze(1) @ self.basis) @ self.weights).squeeze(1)
+        sums, weighted = list[Tensor](), weights
+        for _ in self._powers:
+            sums.append(weighted.sum(-1))
+            weighted = weighted * self._t
+        return self._spread(torch.stack(sums, -1))
+
+    def basis(self) -> Tensor:
+        """Return the powers that `weights` are the factors of, `batch x points x n`."""
+        exponents = range(len(self._powers))
+        return torch.stack([self._t**n for n in exponents], -1)
+
+    def weights(self) -> Tensor:
+        """Return the weights of all points in the factors of `basis`, `batch x n x points`.
+
+        Zero for powers above the degree.
+        """
+        inverse = torch.where(self._active.unsqueeze(-1), self._inverse, 0.0)
+        inverse = torch.where(self._active.unsqueeze(-2), inverse, 0.0)
+        return inverse @ torch.stack(self._powers, 1)
 
     def coefficients(self, centre: float, half: float) -> Tensor:
         """Return the weights of all points in the coefficients of ((E - centre) / half)ⁿ.
 
-        `batch x 4 x points`, n from 0 to 3.
+        `batch x n x points`.
         """
         scale = (half / self._half).unsqueeze(-1)
         shift = ((centre - self._centre) / self._half).unsqueeze(-1)
-        wanted = range(MAX_DEGREE + 1)
+        wanted = range(len(self._powers))
         zero = torch.zeros_like(scale)
         # (scale·u + shift)ᵏ = Σ C(k, n)·scaleⁿ·shiftᵏ⁻ⁿ·uⁿ
         rows = [
@@ -104,15 +124,19 @@ class Fit:
             )
             for n in wanted
         ]
-        return torch.stack(rows, 1) @ self.weights
+        return torch.stack(rows, 1) @ self.weights()
 
+    def _solve(self, right: Tensor) -> Tensor:
+        right = torch.where(self._active, right, 0.0).unsqueeze(-1)
+        return (self._inverse @ right).squeeze(-1)
 
-def _powers(t: Tensor, highest: int) -> Tensor:
-    """Return t⁰ to t³, `batch x points x 4`, zeros beyond the highest wanted."""
-    basis = t.new_zeros(*t.shape, MAX_DEGREE + 1)
-    basis[..., 0] = 1.0
-    basis[..., 1] = t
-    if highest > 1:
-        exponents = torch.tensor([2, 3 if highest > 2 else 0], device=t.device)
-        basis[..., 2:] = t.unsqueeze(-1) ** exponents
-    return basis
+    def _curve(self, coefficients: Tensor) -> Tensor:
+        *lower, highest = coefficients.unsqueeze(-1).unbind(1)
+        result = highest.expand_as(self._t)
+        for coefficient in reversed(lower):
+            result = result * self._t
+            result += coefficient
+        return result
+
+    def _spread(self, row: Tensor) -> Tensor:
+        return self._curve(self._solve(row)) * self._powers[0]
