@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xasnn_stream import __version__
+from xasnn_stream.allocator import keep_freed_memory
 from xasnn_stream.assembly.assembler import Assembler
 from xasnn_stream.errors import UsageError
 from xasnn_stream.partials import Partials
@@ -80,6 +81,7 @@ def serve(deployment: Deployment) -> int:
         signal.signal(number, lambda number, _: signals.append(number))
     # Sinks retry by themselves; the Tiled client's own 45 s would outlast a shutdown.
     os.environ.setdefault("TILED_RETRY_TIMEOUT", "5")
+    keep_freed_memory()
     with ExitStack() as stack:
         daemon = Daemon(deployment, stack, _end_process)
         daemon.start()

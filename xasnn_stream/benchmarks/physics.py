@@ -1,7 +1,7 @@
 """The physics beside larch: same spectra, same parameters, same core, one thread each.
 
 Rounds of both take turns, so that a busy machine slows both; what counts is the median
-of the rounds.
+of the rounds. The process keeps memory it has freed, as the daemon does; that serves both.
 """
 
 import json
@@ -16,6 +16,7 @@ from functools import partial
 
 import torch
 
+from xasnn_stream.allocator import keep_freed_memory
 from xasnn_stream.benchmarks import larch
 from xasnn_stream.benchmarks.spectra import Spectra, on_common_grid, ragged
 from xasnn_stream.physics.normalization.normalize import normalize
@@ -179,6 +180,7 @@ def _chain(spectra: Spectra) -> object:
 def lines(device: str) -> Iterator[dict[str, object]]:
     """Yield one line per case, then how time grows with the number of spectra."""
     torch.set_num_threads(1)
+    keep_freed_memory()
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     for case in CASES:
