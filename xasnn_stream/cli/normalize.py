@@ -6,19 +6,14 @@ import math
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from xasnn_stream.cli.scan_options import add_scan_options
+from xasnn_stream.physics.settings import WINDOWS, Denoising
 
 if TYPE_CHECKING:
     from xasnn_stream.reduction.normalize_files import Request
     from xasnn_stream.reduction.normalized_scan import NormalizedScan
-
-_WINDOWS = (
-    *("kaiser", "hanning", "fhanning", "parzen", "welch", "gaussian", "sine"),
-    "bessel",
-)
-_DENOISERS = ("none", "savitzky_golay", "whittaker", "gaussian_process", "wavelet")
 
 _NORMALIZATION: Mapping[str, str] = {
     "e0": "edge energy, eV (default: found)",
@@ -72,7 +67,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
             kind = int if name in _WHOLE else _finite
             flag = "--" + name.replace("_", "-")
             group.add_argument(flag, type=kind, metavar="N", help=text)
-    group.add_argument("--window", choices=_WINDOWS, help="window of the transform")
+    group.add_argument("--window", choices=WINDOWS, help="window of the transform")
     _add_cleaning(parser.add_argument_group("cleaning"))
     _add_output(parser.add_argument_group("output"))
     parser.set_defaults(run=run)
@@ -109,7 +104,7 @@ def _add_cleaning(group: Any) -> None:
         "--rebin", action="store_true", help="rebin as larch's rebin_xafs"
     )
     group.add_argument(
-        "--denoise", choices=_DENOISERS, default="none", help="smooth μ first"
+        "--denoise", choices=get_args(Denoising), default="none", help="smooth μ first"
     )
     group.add_argument(
         "--foil",
@@ -139,10 +134,12 @@ def _add_output(group: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print a line per scan; what is unusable is told on standard error."""
+    from xasnn_stream.allocator import keep_freed_memory
     from xasnn_stream.errors import WRONG_USAGE
     from xasnn_stream.reduction.normalize_files import Failure, normalize_files
     from xasnn_stream.reduction.write_normalized import Writer
 
+    keep_freed_memory()
     found = normalize_files(_request(arguments))
     writer = Writer(arguments.output) if arguments.output else None
     width = min(_FILE_WIDTH, max(len(file.name) for file in arguments.files))
@@ -197,6 +194,7 @@ def _request(arguments: argparse.Namespace) -> "Request":
         mode=arguments.mode,
         columns=arguments.columns,
         foil=read_foil(arguments.foil) if arguments.foil else None,
+        with_chi_std=arguments.arrays or arguments.output is not None,
     )
 
 

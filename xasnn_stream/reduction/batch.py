@@ -22,6 +22,7 @@ from xasnn_stream.reduction.amplitude import tell_amplitude
 from xasnn_stream.reduction.checks import flag_numbers
 from xasnn_stream.reduction.cleaning import edges, usable_curves
 from xasnn_stream.reduction.curves import Account, Curves
+from xasnn_stream.reduction.errors import Errors, errors_of
 from xasnn_stream.reduction.normalized_scan import NormalizedScan
 from xasnn_stream.reduction.scatter import gap_at_edge
 from xasnn_stream.reduction.short_scans import short_scans, with_short_scans
@@ -90,6 +91,7 @@ class _Reduced:
     normalized: Normalized
     background: BackgroundRemoved
     transformed: ForwardTransformed
+    errors: Errors
     quality: dict[str, list[float]]
 
 
@@ -103,6 +105,7 @@ def _reduce(curves: Curves, request: "Request") -> _Reduced:
     noise = propagate_normalized(
         energy, mu, valid, curves.noise, normalized, settings.normalization
     )
+    fitted_step = normalized.edge_step
     normalized, step_std = with_short_scans(
         curves, normalized, noise.step, limits[1], settings.normalization
     )
@@ -110,6 +113,13 @@ def _reduce(curves: Curves, request: "Request") -> _Reduced:
     k_limit = wavenumber(ends - e0)
     background = autobk(
         energy, mu, valid, e0, normalized.edge_step, settings.background, k_limit
+    )
+    errors = errors_of(
+        curves,
+        normalized,
+        noise,
+        fitted_step,
+        (settings.background, k_limit) if request.with_chi_std else None,
     )
     if bool((short := short_scans(limits[1], settings.normalization)).any()):
         background = _without_chi(background, short)
@@ -133,7 +143,7 @@ def _reduce(curves: Curves, request: "Request") -> _Reduced:
         "n_points": curves.count,
     }
     lists = {name: values.tolist() for name, values in quality.items()}
-    return _Reduced(normalized, background, transformed, lists)
+    return _Reduced(normalized, background, transformed, errors, lists)
 
 
 def _without_chi(background: BackgroundRemoved, rows: Tensor) -> BackgroundRemoved:
@@ -212,11 +222,15 @@ def _arrays(curves: Curves, reduced: _Reduced, row: int) -> dict[str, FloatArray
         "post_edge": found.post_edge,
         "bkg": background.bkg,
         "norm": found.norm,
+        "norm_std": reduced.errors.norm,
         "flat": found.flat,
+        "flat_std": reduced.errors.flat,
     }
     arrays = {name: values[row, :count] for name, values in along_energy.items()}
     reached = background.reached[row]
     arrays |= {"k": background.k[reached], "chi": background.chi[row, reached]}
+    if reduced.errors.chi is not None:
+        arrays["chi_std"] = reduced.errors.chi[row, reached]
     has_chi = bool(reached.any())
     chir = reduced.transformed.chir[row]
     along_r = {

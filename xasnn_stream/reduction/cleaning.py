@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from xasnn_stream.edges import edge_window
-from xasnn_stream.physics.noise.points import NOISE_FROM_EV, local_noise, point_noise
+from xasnn_stream.physics.noise.points import local_noise
 from xasnn_stream.physics.normalization.edge import find_e0
 from xasnn_stream.physics.normalization.normalize import normalize
 from xasnn_stream.physics.settings import Normalization, Rebinning
@@ -86,8 +86,7 @@ def _rebinned(curves: Curves, e0: Tensor) -> Curves:
 def _denoised(curves: Curves, e0: Tensor, name: str) -> Curves:
     from xasnn_stream.physics.denoise.table import DENOISERS
 
-    noise = point_noise(curves.energy, curves.mu, curves.valid, e0 + NOISE_FROM_EV)
-    found = DENOISERS[name](curves.energy, curves.mu, curves.valid, noise, e0)
+    found = DENOISERS[name](curves.energy, curves.mu, curves.valid, curves.noise, e0)
     for account in curves.accounts:
         account.done["denoised"] = name
     return replace(curves, mu=found.mu)

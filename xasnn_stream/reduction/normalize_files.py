@@ -12,7 +12,7 @@ from xasnn_stream.edges import ELEMENTS
 from xasnn_stream.engine.foil import Foil
 from xasnn_stream.errors import FileError, UsageError
 from xasnn_stream.files.read import read_scans
-from xasnn_stream.physics.settings import Reduction
+from xasnn_stream.physics.settings import Denoising, Reduction
 from xasnn_stream.reduction.normalized_scan import NormalizedScan
 from xasnn_stream.reduction.signal import Signal, signal_of
 
@@ -35,7 +35,7 @@ class Cleaning:
     deglitch: bool = True
     jumps: Literal["refuse", "repair", "keep"] = "refuse"
     rebin: bool = False
-    denoise: str = "none"
+    denoise: Denoising = "none"
     align: bool = False
     merge: bool = False
 
@@ -44,7 +44,8 @@ class Cleaning:
 class Request:
     """What to normalize and how, and what the caller knows better than the files.
 
-    `foil` is the standard that reference channels are compared with.
+    `foil` is the standard that reference channels are compared with. `with_chi_std` asks
+    for the standard deviation of χ as well, which takes as long as all the rest.
     """
 
     files: tuple[Path, ...]
@@ -55,6 +56,7 @@ class Request:
     mode: str | None = None
     columns: Mapping[str, str] | None = None
     foil: Foil | None = None
+    with_chi_std: bool = False
 
 
 def normalize_files(request: Request) -> Iterator[NormalizedScan | Failure]:

@@ -10,13 +10,34 @@ import numpy as np
 
 from xasnn_stream.spectrum import FloatArray, Reason
 
-ENERGY_COLUMNS = ("energy", "mu", "pre_edge", "post_edge", "bkg", "norm", "flat")
-K_COLUMNS = ("k", "chi")
+ENERGY_COLUMNS = (
+    "energy",
+    "mu",
+    "pre_edge",
+    "post_edge",
+    "bkg",
+    "norm",
+    "flat",
+    "norm_std",
+    "flat_std",
+)
+K_COLUMNS = ("k", "chi", "chi_std")
 R_COLUMNS = ("r", "chir_mag", "chir_re", "chir_im")
 TABLES = {"norm": ENERGY_COLUMNS, "chi": K_COLUMNS, "chir": R_COLUMNS}
 """Arrays of one scan by the file they are written to; each is of one length."""
 
-_SHOWN = ("energy", "norm", "flat", "k", "chi", "r", "chir_mag")
+_SHOWN = (
+    "energy",
+    "norm",
+    "norm_std",
+    "flat",
+    "flat_std",
+    "k",
+    "chi",
+    "chi_std",
+    "r",
+    "chir_mag",
+)
 """Arrays of a JSON line."""
 
 
@@ -27,7 +48,7 @@ class NormalizedScan:
     `problem` is set where nothing can be computed that means anything: then there are
     no `arrays`. `flags` say what was found and how it was treated. `quality`,
     `parameters` and `done` are plain numbers, NaN where unknown, and lists and mappings
-    of them; `arrays` are of the columns of `TABLES`.
+    of them; `arrays` are of the columns of `TABLES`, `chi_std` only if asked for.
     """
 
     file: Path
@@ -61,7 +82,9 @@ class NormalizedScan:
             "notes": list(self.notes),
         }
         if with_arrays and problem is None:
-            document["arrays"] = {name: self.arrays[name] for name in _SHOWN}
+            document["arrays"] = {
+                name: self.arrays[name] for name in _SHOWN if name in self.arrays
+            }
         return _plain(document)
 
 

@@ -73,8 +73,9 @@ def _table(
     scan: NormalizedScan, columns: tuple[str, ...], document: Mapping[str, Any]
 ) -> str:
     lines = [f"# {line}" for line in _header(document)]
-    lines.append("# " + " ".join(columns))
-    rows = np.stack([scan.arrays[name] for name in columns], axis=1)
+    there = [name for name in columns if name in scan.arrays]
+    lines.append("# " + " ".join(there))
+    rows = np.stack([scan.arrays[name] for name in there], axis=1)
     lines += [" ".join(f"{value:.9g}" for value in row) for row in rows]
     return "\n".join(lines) + "\n"
 

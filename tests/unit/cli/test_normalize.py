@@ -12,12 +12,11 @@ import pytest
 
 from xasnn_stream.cli import normalize as command
 from xasnn_stream.cli.main import main, parser
-from xasnn_stream.physics.denoise.table import DENOISERS
-from xasnn_stream.physics.exafs.window import WINDOWS
 from xasnn_stream.physics.settings import Background, Normalization, Transform
 
 EXAMPLES = Path(__file__).parents[3] / "docs" / "examples"
-ARRAYS = ["energy", "norm", "flat", "k", "chi", "r", "chir_mag"]
+ARRAYS = ["energy", "norm", "norm_std", "flat", "flat_std"]
+ARRAYS += ["k", "chi", "chi_std", "r", "chir_mag"]
 
 
 @pytest.fixture
@@ -62,6 +61,12 @@ def test_arrays_are_lists_of_one_length_per_axis(normalize):
     assert arrays["k"][:2] == [0.0, 0.05]
     assert arrays["k"][-1] <= found["parameters"]["bkg_kmax"] + 1e-9
     assert len(arrays["r"]) == len(arrays["chir_mag"]) == 326
+    noise = found["quality"]["noise"]
+    # Beside the point's noise that of the step, a little larger.
+    assert noise < np.median(arrays["norm_std"]) < 2 * noise
+    assert len(arrays["chi_std"]) == len(arrays["chi"])
+    middle = slice(60, 160)
+    assert np.median(arrays["chi_std"][middle]) == pytest.approx(noise, rel=0.5)
     norm = np.array(arrays["norm"])
     assert abs(norm[:10].mean()) < 0.003
     assert np.array(arrays["flat"])[-100:].mean() == pytest.approx(1.0, abs=0.01)
@@ -86,11 +91,6 @@ def test_defaults_are_those_of_larch(normalize):
     assert settings.transform == Transform()
 
 
-def test_choices_are_what_the_physics_has():
-    assert set(command._WINDOWS) == set(WINDOWS)
-    assert set(command._DENOISERS) == set(DENOISERS)
-
-
 def test_a_table_has_one_head_and_sentences_beneath(normalize):
     code, out, err = normalize("foil.dat", "iron.xdi")
     assert (code, err) == (0, [])
@@ -113,7 +113,8 @@ def test_curves_are_written_with_their_parameters(normalize):
     energy, norm = np.loadtxt("out/foil.norm.dat", usecols=(0, 5), unpack=True)
     assert norm == pytest.approx(np.array(document["arrays"]["norm"]), abs=1e-8)
     assert energy == pytest.approx(np.array(document["arrays"]["energy"]), abs=1e-4)
-    k, chi = np.loadtxt("out/foil.chi.dat", unpack=True)
+    k, chi, std = np.loadtxt("out/foil.chi.dat", unpack=True)
+    assert (std[20:] > 0).all()
     assert len(k) == len(chi) == len(document["arrays"]["k"])
 
 
