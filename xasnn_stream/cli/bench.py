@@ -21,16 +21,21 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "beside larch, one thread each on one core, by turns.",
     )
     parser.add_argument("what", choices=("physics",))
-    parser.add_argument("--device", default="cpu", help="cpu (default) or cuda")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--json", action="store_true", help="a JSON line per case")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure in a process of its own, since threads are counted when torch loads."""
+    import torch
+
     from xasnn_stream.benchmarks import larch
+    from xasnn_stream.errors import UsageError
 
     larch.load()
+    if arguments.device == "cuda" and not torch.cuda.is_available():
+        raise UsageError("--device cuda: torch finds no CUDA device here")
     command = [sys.executable, "-m", "xasnn_stream.benchmarks.physics"]
     with subprocess.Popen(  # noqa: S603 - our own module
         [*command, arguments.device],

@@ -8,7 +8,7 @@ from torch import Tensor
 from xasnn_stream.engine.inference import Differences
 from xasnn_stream.engine.seen import Curves, Seen
 from xasnn_stream.engine.unfinished import foresee
-from xasnn_stream.physics.align import edge_position, rebin
+from xasnn_stream.physics.align import bin_means, edge_position
 from xasnn_stream.physics.noise.points import (
     NOISE_FROM_EV,
     bin_noise,
@@ -135,7 +135,7 @@ def on_grid(seen: Seen, grid: Tensor, edge_at: float) -> OnGrid:
     of = seen.curves
 
     def binned(flat: Tensor) -> Tensor:
-        return rebin(at, of.energy, flat, of.valid, width)
+        return bin_means(at, of.energy, flat, of.valid, width)
 
     def white(jacobian: Tensor) -> Tensor:
         with torch.enable_grad():

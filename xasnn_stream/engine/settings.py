@@ -4,12 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from xasnn_stream.physics.settings import Normalization
-
-Denoising = Literal[
-    "none", "savitzky_golay", "whittaker", "gaussian_process", "wavelet"
-]
-"""Names of the denoisers, for those who may not load torch to ask."""
+from xasnn_stream.physics.settings import Denoising, Normalization
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Putting a spectrum and its foil on one energy axis, and subtracting them.
+"""Putting a spectrum and its foil on one energy axis: where edges are, and equal bins.
 
 A first-derivative maximum is a single measured point; the edge position used here is the
 mean crossing energy of the levels between one and three quarters of the step, which
@@ -29,7 +29,7 @@ def edge_position(energy: Tensor, flat: Tensor, valid: Tensor, e0: Tensor) -> Te
     return e0 + SEARCH_ABOVE_EV - share.sum(-1) * _SEARCH_STEP_EV
 
 
-def rebin(
+def bin_means(
     at: Tensor, energy: Tensor, values: Tensor, valid: Tensor, width: float
 ) -> Tensor:
     """Average spectra over bins of `width` eV centred at `at` (`batch x bins`).

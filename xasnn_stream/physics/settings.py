@@ -3,6 +3,16 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+WINDOWS = (
+    "kaiser", "hanning", "fhanning", "parzen", "welch", "gaussian", "sine", "bessel",
+)  # fmt: skip
+"""Names of the transforms' windows; the first three letters are enough, in any case."""
+
+Denoising = Literal[
+    "none", "savitzky_golay", "whittaker", "gaussian_process", "wavelet"
+]
+"""Names of the denoisers."""
+
 
 @dataclass(frozen=True, slots=True)
 class Normalization:

@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StrictBool, StrictInt, ValidationInfo, field_validator
 
-from xasnn_stream.engine.settings import Cleaning, Denoising, Grid, QualityLimits
-from xasnn_stream.physics.settings import Normalization
+from xasnn_stream.engine.settings import Cleaning, Grid, QualityLimits
+from xasnn_stream.physics.settings import Denoising, Normalization
 from xasnn_stream.profile.section import Number, Positive, Section
 
 Index = Annotated[StrictInt, Field(ge=0)]

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from xasnn_stream.engine.inference import Differences
 from xasnn_stream.library import Library
-from xasnn_stream.physics.align import edge_position, rebin
+from xasnn_stream.physics.align import bin_means, edge_position
 from xasnn_stream.physics.instrument import broaden, damp, distort_energy
 from xasnn_stream.training.mixtures import REFERENCE_SCALE
 from xasnn_stream.training.recipe import Input, Nuisances, Range
@@ -111,7 +111,7 @@ def on_grid(on: Stage, curves: Tensor, position: Tensor) -> Tensor:
     at = on.grid + (position - on.edge_at).unsqueeze(-1)
     energy, valid = _axis(on.x, curves)
     step = float(on.grid[1] - on.grid[0])
-    return rebin(at, energy, curves, valid, step)
+    return bin_means(at, energy, curves, valid, step)
 
 
 def _position(x: Tensor, curves: Tensor) -> Tensor:

@@ -86,3 +86,10 @@ def test_without_larch_the_command_says_how_to_get_it(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "larch.xafs", None)
     assert main(["bench", "physics"]) == 2
     assert "pip install --no-deps xraylarch" in capsys.readouterr().err
+
+
+def test_a_device_that_is_not_there_is_one_sentence(monkeypatch, capsys):
+    pytest.importorskip("larch")
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert main(["bench", "physics", "--device", "cuda"]) == 2
+    assert "no CUDA device" in capsys.readouterr().err

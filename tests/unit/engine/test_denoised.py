@@ -5,8 +5,9 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from xasnn_stream.engine.settings import Cleaning, Denoising
+from xasnn_stream.engine.settings import Cleaning
 from xasnn_stream.physics.denoise.table import DENOISERS
+from xasnn_stream.physics.settings import Denoising
 
 
 def test_a_profile_may_name_every_denoiser():

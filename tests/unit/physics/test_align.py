@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from xasnn_stream.physics.align import edge_position, rebin
+from xasnn_stream.physics.align import bin_means, edge_position
 from xasnn_stream.physics.ragged import stack
 
 
@@ -64,14 +64,14 @@ def test_bins_of_a_line_are_the_line_on_any_grid():
     energy, valid = stack(energies)
     values, _ = stack([1.5 - 0.3 * energy for energy in energies])
     at = torch.arange(5.0, 40.0).double().expand(2, -1)
-    binned = rebin(at, energy, values, valid, 1.0)
+    binned = bin_means(at, energy, values, valid, 1.0)
     torch.testing.assert_close(binned, 1.5 - 0.3 * at, rtol=0, atol=1e-12)
 
 
 def test_a_bin_that_leaves_the_data_is_nan():
     energy, valid = stack([np.arange(0.0, 11.0)])
     at = torch.tensor([[0.0, 0.5, 9.5, 10.0]]).double()
-    inside = rebin(at, energy, energy, valid, 1.0).isfinite()
+    inside = bin_means(at, energy, energy, valid, 1.0).isfinite()
     assert inside.tolist() == [[False, True, True, False]]
 
 
@@ -81,4 +81,4 @@ def test_a_bin_averages_the_points_in_it():
     values, _ = stack([np.sin(2 * np.pi * energy)])
     at = torch.arange(2.0, 18.0).double().unsqueeze(0)
     # A whole period in every bin.
-    assert rebin(at, axis, values, valid, 1.0).abs().max().item() < 1e-3
+    assert bin_means(at, axis, values, valid, 1.0).abs().max().item() < 1e-3

@@ -14,11 +14,7 @@ import torch
 from torch import Tensor
 
 from xasnn_stream.errors import UsageError
-
-WINDOWS = (
-    "kaiser", "hanning", "fhanning", "parzen", "welch", "gaussian", "sine", "bessel",
-)  # fmt: skip
-"""Names of windows; the first three letters are enough, in any case."""
+from xasnn_stream.physics.settings import WINDOWS
 
 _EPSILON = 1e-4
 """Share of a step by which ramps are widened, so that rounding moves no point."""

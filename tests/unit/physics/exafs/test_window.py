@@ -4,7 +4,8 @@ import torch
 
 from xasnn_stream.errors import UsageError
 from xasnn_stream.physics.exafs.wavenumber import uniform_grid
-from xasnn_stream.physics.exafs.window import WINDOWS, window
+from xasnn_stream.physics.exafs.window import window
+from xasnn_stream.physics.settings import WINDOWS
 
 STEP = 0.05
 LARCH_KNOWS = ("kaiser", "hanning", "parzen", "welch", "gaussian", "sine")

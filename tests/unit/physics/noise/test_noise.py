@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from xasnn_stream.physics.align import rebin
+from xasnn_stream.physics.align import bin_means
 from xasnn_stream.physics.noise.points import (
     bin_noise,
     local_noise,
@@ -68,7 +68,7 @@ def test_noise_of_bins_is_that_of_rebinned_white_noise(spacing):
     energy = np.arange(0.0, 60.0, spacing)
     axis, curve, valid = noisy(energy, 0.0, draws=DRAWS)
     at = torch.arange(10.0, 50.0, 1.0).double().expand(DRAWS, -1)
-    measured = rebin(at, axis, curve, valid, 1.0).square().mean().sqrt().item()
+    measured = bin_means(at, axis, curve, valid, 1.0).square().mean().sqrt().item()
     noise = torch.full((DRAWS,), SIGMA).double()
     predicted = bin_noise(at, axis, valid, noise, 1.0).square().mean().sqrt().item()
     # At half the width the end points count half: 0.61 σ against the rule's 0.71.
@@ -80,7 +80,7 @@ def test_noise_of_interpolated_bins_is_on_the_safe_side(spacing):
     energy = np.arange(0.0, 60.0, spacing)
     axis, curve, valid = noisy(energy, 0.0, draws=DRAWS)
     at = torch.arange(10.0, 50.0, 1.0).double().expand(DRAWS, -1)
-    measured = rebin(at, axis, curve, valid, 1.0).square().mean().sqrt().item()
+    measured = bin_means(at, axis, curve, valid, 1.0).square().mean().sqrt().item()
     noise = torch.full((DRAWS,), SIGMA).double()
     predicted = bin_noise(at, axis, valid, noise, 1.0).square().mean().sqrt().item()
     # Interpolation between two points averages them, which the rule leaves out.
