@@ -30,6 +30,12 @@ _EDGE_EV = (-30.0, 40.0)
 _WIDTH_EV, _WIDTH_PER_EV = 0.5, 1e-4
 """Nothing physical is narrower: core hole and monochromator, which grows with energy."""
 _POINTS_PER_WIDTH = 3.0
+_SEEN_WIDTHS = 0.8
+"""Points this close, in such widths, share a line: the higher neighbour of its top has a
+sixth of it, and what that has over the points beyond is no eighth of what the top has."""
+_SPIKE_SHARE, _SPIKE, _SPIKE_SIGMA, _ANY_SPIKE = 8.0, 0.1, 10.0, 12.0
+"""How far a spike rises over its neighbours: times what these rise over theirs, in edge
+steps, in noise of a point, and, in steps, where no white line is as high."""
 _BESIDE_JUMP = 3
 _TINY = 1e-300
 _BELOW, _ABOVE = (10.0, 60.0)
@@ -176,10 +182,45 @@ def may_be_sharp(energy: Tensor, valid: Tensor, near: Tensor) -> Tensor:
     That is `near` an edge, unless its neighbours are so close that nothing physical fits
     between them.
     """
+    return near & (_spacing(energy, valid) > _width(energy) / _POINTS_PER_WIDTH)
+
+
+def surely_alone(energy: Tensor, norm: Tensor, valid: Tensor, noise: Tensor) -> Tensor:
+    """Return which points leave their neighbours as no line of a sample can.
+
+    A line would show in the neighbours, unless they are far. `norm` is μ in edge steps,
+    `noise` (`batch`) that of a point; `batch x points`.
+    """
+    middle = norm[..., 2:-2]
+    sign = (middle - norm[..., 1:-3]).sign()
+    beside = torch.maximum(
+        sign * (norm[..., 1:-3] - norm[..., :-4]),
+        sign * (norm[..., 3:-1] - norm[..., 4:]),
+    )
+    least = _SPIKE_SHARE * beside.clamp(min=0) + _SPIKE
+    least = functional.pad(least, (2, 2)) + _SPIKE_SIGMA * noise.unsqueeze(-1)
+    over = _over_neighbours(norm)
+    seen = _spacing(energy, valid) < _SEEN_WIDTHS * _width(energy)
+    return inner(valid) & (((over > least) & seen) | (over > _ANY_SPIKE))
+
+
+def _spacing(energy: Tensor, valid: Tensor) -> Tensor:
+    """Return the wider of the gaps beside each point, eV."""
     gaps = torch.where(valid[..., 1:] & valid[..., :-1], energy.diff(), 0.0)
-    wider = torch.maximum(functional.pad(gaps, (1, 0)), functional.pad(gaps, (0, 1)))
-    width = _WIDTH_EV + _WIDTH_PER_EV * energy
-    return near & (wider > width / _POINTS_PER_WIDTH)
+    return torch.maximum(functional.pad(gaps, (1, 0)), functional.pad(gaps, (0, 1)))
+
+
+def _width(energy: Tensor) -> Tensor:
+    """Return the width below which nothing physical is, eV."""
+    return _WIDTH_EV + _WIDTH_PER_EV * energy
+
+
+def _over_neighbours(norm: Tensor) -> Tensor:
+    """Return how far points leave the range of their two neighbours, at least zero."""
+    middle = norm[..., 1:-1]
+    beside = torch.stack((norm[..., :-2], norm[..., 2:]))
+    over = torch.maximum(middle - beside.amax(0), beside.amin(0) - middle)
+    return functional.pad(over.clamp(min=0), (1, 1))
 
 
 def edge_step(energy: Tensor, mu: Tensor, valid: Tensor, e0: Tensor) -> Tensor:

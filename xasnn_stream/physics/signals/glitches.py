@@ -3,7 +3,7 @@
 A Hampel filter that knows how finely a scan resolves what can be there: a point is
 compared with a quartic through its neighbours and with what these leave of it. Near an
 edge, where a few coarse points may be a real peak, a point is a glitch only if I0 has
-one there too.
+one there too, or if its neighbours would have to show the peak and do not.
 """
 
 # torch's stubs leave these functions untyped:
@@ -27,6 +27,7 @@ from xasnn_stream.physics.signals.flaws import (
     may_be_sharp,
     near_edges,
     stands_out,
+    surely_alone,
     typical,
     windows,
 )
@@ -191,7 +192,9 @@ def _search(part: _Part, others: Sequence[float], together: int) -> Tensor:
     """Return the codes of points that leave the curve in one pass, `batch x points`."""
     bent, used = bend(part.energy, part.norm), inner(part.valid)
     near = near_edges(part.energy, part.e0, others)
+    noise = typical(bent, used).nan_to_num(0.0)
     sharp = may_be_sharp(part.energy, part.valid, near)
+    sharp = sharp & ~surely_alone(part.energy, part.norm, part.valid, noise)
     where = _Where(near, sharp, _leaves(part.energy, part.log_i0, used))
     candidate = _candidates(part, bent, used) & (~sharp | where.in_i0)
     if together > 1:

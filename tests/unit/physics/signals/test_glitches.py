@@ -156,6 +156,18 @@ def test_a_coarse_point_near_the_edge_is_a_glitch_only_if_i0_has_one_there():
     assert found.reason[0, place] == I0
 
 
+@pytest.mark.parametrize("height", [-3.0, 2.0, 1000.0])
+@pytest.mark.parametrize("relative", [-12.0, 0.5, 4.0, 25.0])
+def test_a_spike_that_its_neighbours_do_not_show_is_found_at_the_edge(height, relative):
+    energy = scan()
+    mu = spectrum(energy, 1e-3)
+    place = at(energy, relative)
+    mu[0, place] += height
+    found = found_in(mu, energy).found[0]
+    assert found[place]
+    assert found.sum() == 1
+
+
 def test_a_glitch_of_i0_that_divides_out_is_none():
     energy = scan()
     i0 = torch.full_like(energy, 1e5)
