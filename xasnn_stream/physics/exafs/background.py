@@ -17,7 +17,6 @@ from torch.nn.functional import pad
 
 from xasnn_stream.physics.exafs.background_fit import (
     BASE_WEIGHT,
-    Fit,
     Knots,
     clamps_of,
     coefficients,
@@ -253,15 +252,11 @@ def _fitted(
     components = components_of(column, knots, settings)
     clamped = clamps_of(column, knots, settings)
     found = coefficients(fit, torch.cat((components, BASE_WEIGHT * clamped), 1))
+    chi = on_grid - fit.functions.combine(found.squeeze(-1))
     left = components - fit.system[:, : components.shape[1]] @ found
-    clamped = clamps_of((on_grid - _spline(fit, found)).unsqueeze(-1), knots, settings)
+    clamped = clamps_of(chi.unsqueeze(-1), knots, settings)
     rotated = (fit.rotation.mT @ clamped).squeeze(-1)
     size = left.square().sum((1, 2))
     move = reweight(rotated, size, 2 * knots.components, fit.spread)
-    found = found + fit.step @ move.unsqueeze(-1)
-    return on_grid - _spline(fit, found), found.squeeze(-1)
-
-
-def _spline(fit: Fit, coefficients: Tensor) -> Tensor:
-    """Return the spline on the grid; transposed, as its basis lies in memory."""
-    return (coefficients.mT @ fit.functions.mT).squeeze(1)
+    found = (found + fit.step @ move.unsqueeze(-1)).squeeze(-1)
+    return on_grid - fit.functions.combine(found), found

@@ -22,7 +22,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from xasnn_stream.physics.exafs.spline import MIN_POINTS, basis
+from xasnn_stream.physics.exafs.spline import MIN_POINTS, LocalBasis, basis
 from xasnn_stream.physics.exafs.wavenumber import (
     above_edge_ev,
     grid_points,
@@ -72,14 +72,13 @@ class Knots:
 class Fit:
     """The problem solved at the base weight, for any right side.
 
-    `functions` (`rows x grid x functions`) are B; `transform` (`components x grid`, with
-    real and imaginary parts one after the other) is F and `weights` (`rows x grid`) W;
-    `system` is F W B and `clamps` (`rows x clamped x grid`) C; `factor` is the Cholesky
-    factor of the scaled normal equations, `scale` their scale per function. `rotation`
-    (`rows x clamped x clamped`) diagonalizes C B (BᵀB)⁻¹ BᵀCᵀ, `spread` its diagonal.
+    `functions` are B at the points of the grid; `system` is F W B over w C B; `factor` is
+    the Cholesky factor of the scaled normal equations, `scale` their scale per function.
+    `rotation` (`rows x clamped x clamped`) diagonalizes C B (BᵀB)⁻¹ BᵀCᵀ, `spread` its
+    diagonal; `step` (`rows x functions x clamped`) moves c along these directions.
     """
 
-    functions: Tensor
+    functions: LocalBasis
     system: Tensor
     factor: Tensor
     scale: Tensor
@@ -184,40 +183,52 @@ def _transform_rows(
 
 def components_of(chi: Tensor, knots: Knots, settings: Background) -> Tensor:
     """Return F W χ of `rows x grid x n` (χ in columns), `rows x 2 components x n`."""
+    return _transformed((chi * knots.weights.unsqueeze(-1)).mT, knots, settings)
+
+
+def _transformed(weighted: Tensor, knots: Knots, settings: Background) -> Tensor:
+    """Return F times the rows of `rows x n x grid`, `rows x 2 components x n`."""
     most = int(knots.components.max())
-    rows = _transform_rows(most, len(knots.grid), settings.nfft, chi.device)
-    weighted = (chi * knots.weights.unsqueeze(-1)).mT
-    below = torch.arange(most, device=chi.device) < knots.components.unsqueeze(-1)
+    rows = _transform_rows(most, len(knots.grid), settings.nfft, weighted.device)
+    below = torch.arange(most, device=weighted.device) < knots.components.unsqueeze(-1)
     # One product for all rows and columns, not one per row.
-    result = weighted.reshape(-1, chi.shape[1]) @ rows.T
+    result = weighted.reshape(-1, weighted.shape[-1]) @ rows.T
     result = result.reshape(*weighted.shape[:2], -1)
     return (result * torch.cat((below, below), -1).unsqueeze(1)).mT
 
 
 def clamps_of(chi: Tensor, knots: Knots, settings: Background) -> Tensor:
     """Return C χ of `rows x grid x n`: the weighted points at either end, where held."""
-    near = torch.arange(settings.nclamp, device=chi.device)
-    low = near.expand(len(chi), -1)
+    index, weights = _clamped(knots, settings)
+    at = chi.gather(1, index.unsqueeze(-1).expand(-1, -1, chi.shape[-1]))
+    return weights.unsqueeze(-1) * at
+
+
+def _clamped(knots: Knots, settings: Background) -> tuple[Tensor, Tensor]:
+    """Return which points of the grid are held to zero, `rows x clamped`, and weights."""
+    near = torch.arange(settings.nclamp, device=knots.grid.device)
+    low = near.expand(len(knots.points), -1)
     high = knots.points.unsqueeze(-1) - settings.nclamp + near
-    held: list[Tensor] = []
-    for ends, weight in (low, settings.clamp_lo), (high, settings.clamp_hi):
-        if weight != 0:
-            index = ends.clamp(min=0, max=chi.shape[1] - 1).unsqueeze(-1)
-            at = chi.gather(1, index.expand(-1, -1, chi.shape[-1]))
-            held.append(abs(weight) * at)
-    return torch.cat(held, 1) if held else chi[:, :0]
+    held = [
+        (ends, abs(weight))
+        for ends, weight in ((low, settings.clamp_lo), (high, settings.clamp_hi))
+        if weight != 0
+    ] or [(low[:, :0], 0.0)]
+    index = torch.cat([ends for ends, _ in held], 1)
+    weights = [knots.grid.new_full((ends.shape[1],), weight) for ends, weight in held]
+    return index.clamp(min=0, max=len(knots.grid) - 1), torch.cat(weights)
 
 
 def solve_base(knots: Knots, settings: Background) -> Fit:
     """Factor the problem at the base weight; rows that are not usable get the identity."""
     functions = basis(knots.grid, knots.knots, knots.functions)
-    functions = functions.dense(knots.knots.shape[-1] - ORDER)
-    clamped = clamps_of(functions, knots, settings)
-    system = torch.cat((
-        components_of(functions, knots, settings),
-        BASE_WEIGHT * clamped,
-    ), 1)  # fmt: skip
-    present = torch.arange(functions.shape[-1], device=functions.device)
+    most = knots.knots.shape[-1] - ORDER
+    index, weights = _clamped(knots, settings)
+    clamped = functions.at(index).dense(most) * weights.unsqueeze(-1)
+    weighted = functions.weighted(knots.weights).dense(most).mT
+    components = _transformed(weighted, knots, settings)
+    system = torch.cat((components, BASE_WEIGHT * clamped), 1)
+    present = torch.arange(most, device=system.device)
     present = (present < knots.functions.unsqueeze(-1)) & knots.usable.unsqueeze(-1)
     # Not by a product: functions of a row without ascending knots are not finite.
     system = system.where(present.unsqueeze(1), 0.0)
@@ -232,7 +243,11 @@ def solve_base(knots: Knots, settings: Background) -> Fit:
 
 
 def _with_clamps(
-    functions: Tensor, system: Tensor, factor: Tensor, scale: Tensor, clamped: Tensor
+    functions: LocalBasis,
+    system: Tensor,
+    factor: Tensor,
+    scale: Tensor,
+    clamped: Tensor,
 ) -> Fit:
     clamped = (clamped * scale.unsqueeze(1)).mT
     across = torch.linalg.solve_triangular(factor, clamped, upper=False)

@@ -127,16 +127,17 @@ def _build(
         part(spline, knots, settings) for part in (components_of, clamps_of)
     )
     found = coefficients(fit, torch.cat((below, BASE_WEIGHT * clamped), 1))
-    chi = spline - fit.functions @ found
+    on_grid = fit.functions.dense(fit.system.shape[-1])
+    chi = spline - on_grid @ found
     clamped = fit.rotation.mT @ clamps_of(chi, knots, settings)
     left = _compressed(below[0] - fit.system[0, : below.shape[1]] @ found[0])
     functions = basis(points[0], knots.knots, knots.functions)
-    functions = functions.dense(fit.functions.shape[-1])
+    functions = functions.dense(fit.system.shape[-1])
     outputs = chi[0], found[0], clamped[0], left
     sizes = len(outputs[0]), len(outputs[1]), len(outputs[2]), len(left)
     return Operator(
         first, first + count, float(knots.kmax), torch.cat(outputs).T.contiguous(), sizes,
-        (fit.functions @ fit.step)[0].T.contiguous(), fit.step[0].T.contiguous(),
+        (on_grid @ fit.step)[0].T.contiguous(), fit.step[0].T.contiguous(),
         fit.spread[0], 2 * int(knots.components),
         functions[0].T.contiguous(),
     )  # fmt: skip

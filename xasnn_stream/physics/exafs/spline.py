@@ -160,6 +160,15 @@ class LocalBasis:
         index = self.first.unsqueeze(1) + offset
         return dense.scatter_(1, index, self.weights).mT
 
+    def at(self, index: Tensor) -> "LocalBasis":
+        """Return the functions at some of the points, `index` being `rows x wanted`."""
+        each = index.unsqueeze(1).expand(-1, 4, -1)
+        return LocalBasis(self.first.gather(-1, index), self.weights.gather(-1, each))
+
+    def weighted(self, weights: Tensor) -> "LocalBasis":
+        """Return the functions times `weights`, `rows x points`."""
+        return LocalBasis(self.first, self.weights * weights.unsqueeze(1))
+
     def combine(self, coefficients: Tensor) -> Tensor:
         """Return the spline with `rows x functions` coefficients, `rows x points`."""
         total = self.weights[:, 0] * coefficients.gather(-1, self.first)

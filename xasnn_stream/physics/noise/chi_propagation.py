@@ -221,7 +221,8 @@ def chi_of_mu(
         components_of(spline, knots, settings),
         BASE_WEIGHT * clamps_of(spline, knots, settings),
     )
-    above = spline - fit.functions @ coefficients(fit, torch.cat(measured, 1))
+    on_grid = fit.functions.dense(fit.system.shape[-1])
+    above = spline - on_grid @ coefficients(fit, torch.cat(measured, 1))
     reached = torch.arange(len(knots.grid), device=energy.device)
     above = above * (reached < knots.points.unsqueeze(-1)).unsqueeze(-1)
     above = above.masked_fill(~knots.usable.reshape(-1, 1, 1), torch.nan)
