@@ -40,6 +40,7 @@ class Batch:
     `axis_shift` is the energy axis against the foil's by that channel, with its standard
     deviation, `edge_shift` the sample's edge against the foil's after that (eV, NaN where
     unknown); by `corrected` eV the energies of `sample` are lower than as measured.
+    `spacing` (`batch x 2`) is that of points about the edge, of sweep and foil, eV.
     `step_spread` is the edge step's spread over admissible ranges, relative to it.
     `differences` (`batch x bins`) is NaN where a scan does not reach.
     """
@@ -56,6 +57,7 @@ class Batch:
     amplitude: Amplitude
     reach: Reach
     foil: list[str | None]
+    spacing: Tensor
     referenced: Tensor
     axis_shift: Tensor
     axis_shift_std: Tensor
@@ -126,6 +128,7 @@ def compute(context: Context, absorption: Absorption) -> Batch:
         amplitude=amplitude(absorption, seen, settings, limits),
         reach=mine,
         foil=of.names,
+        spacing=torch.stack((sample.spacing(), of.curves.spacing()), -1),
         referenced=of.usable,
         axis_shift=axis_shift,
         axis_shift_std=axis_shift_std,

@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from xasnn_stream.engine.absorption import Absorption
 from xasnn_stream.engine.context import Context
+from xasnn_stream.engine.reference import own_channels
 from xasnn_stream.physics.denoise.table import DENOISERS
 from xasnn_stream.physics.noise.points import local_noise
 from xasnn_stream.physics.settings import Rebinning
@@ -68,6 +69,7 @@ def clean(context: Context, absorption: Absorption) -> Cleaned:
     glitches = find_glitches(
         of.energy, of.mu, of.valid, of.i0, of.reference, e0, others
     ).found
+    glitches = glitches | _in_reference(context, of)
     masked = torch.zeros_like(glitches[:, 0], dtype=torch.long)
     doubted = glitches
     if cleaning.deglitch and bool(glitches.any()):
@@ -84,6 +86,21 @@ def clean(context: Context, absorption: Absorption) -> Cleaned:
     return Cleaned(
         read, of.mu, absorption.energy, glitches, doubted, masked, jumps, cleaning.rebin
     )
+
+
+def _in_reference(context: Context, of: Absorption) -> Tensor:
+    """Return glitches of the sweeps' own reference channels, `batch x points`.
+
+    They would move the energy axis, or the foil that is subtracted.
+    """
+    usable, _ = own_channels(context, of)
+    if not bool(usable.any()):
+        return torch.zeros_like(of.valid)
+    mu = torch.where(usable.unsqueeze(-1), of.reference, of.mu)
+    e0 = context.curves(of.energy, mu, of.valid).e0
+    others = context.other_edges_ev
+    found = find_glitches(of.energy, mu, of.valid, e0=e0, others=others).found
+    return found & usable.unsqueeze(-1)
 
 
 def _rebinned(of: Absorption, e0: Tensor) -> Absorption:

@@ -28,7 +28,8 @@ class Evidence:
 
     `novelty` holds the tests' values over their limits. `glitches` are energies (eV) of
     points that leave the curve, `jumps` energies and heights (in edge steps), `gap` the
-    ends of a range without points, `clipped` the channels that stand still at their end,
+    ends of a range without points, `spacing` how far apart points of sweep and foil are
+    about the edge, `clipped` the channels that stand still at their end,
     `foreseen_step_std` the relative error of an edge step that had to be foreseen,
     `elements` those of a detector that could not be summed, with the reason. `damping` is
     the factor and its error by which fluorescence is damped, `thickness` the edge step in
@@ -46,6 +47,7 @@ class Evidence:
     glitches: tuple[float, ...]
     jumps: tuple[tuple[float, float], ...]
     gap: tuple[float, float] | None
+    spacing: tuple[float, float]
     clipped: tuple[str, ...]
     foreseen_step_std: float | None
     elements: tuple[tuple[int, str], ...]
@@ -83,6 +85,7 @@ def gather(
         gap=_gap(
             context, batch.cleaned.kept_ev(row), float(batch.sample.position[row])
         ),
+        spacing=(float(batch.spacing[row, 0]), float(batch.spacing[row, 1])),
         foreseen_step_std=_foreseen(batch, row),
         elements=_broken(batch, row),
         damping=_damping(batch, row),

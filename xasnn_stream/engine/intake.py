@@ -96,7 +96,9 @@ def _unusable(energy: FloatArray, channels: dict[str, FloatArray]) -> Reason | N
     for name, values in {"energy": energy, **channels}.items():
         bad = int(np.count_nonzero(~np.isfinite(values)))
         if bad:
-            return Reason("not_finite", f"{bad} of {len(values)} values of {name}")
+            return Reason(
+                "not_finite", f"{bad} of {len(values)} values of {name} are no numbers"
+            )
     for name, values in channels.items():
         bad = int(np.count_nonzero(values <= 0))
         if bad and name in ("i0", "it"):
@@ -124,7 +126,7 @@ def out_of_range(
     low, high = span
     below, above = tabulated - low, high - tabulated
     if max(below, above) > _MAX_RANGE_EV:
-        far = f"energies from {low:.0f} to {high:.0f} are no scan in eV of "
+        far = f"energies from {low:.6g} to {high:.6g} are no scan in eV of "
         return Reason("wrong_energy", far + f"{element} {edge} at {tabulated:.0f} eV")
     runs = f"the scan runs from {low:.0f} to {high:.0f} eV"
     if min(below, above) < -quality.max_e0_shift_ev:

@@ -59,7 +59,7 @@ class References:
 
 def references(context: Context, absorption: Absorption) -> References:
     """Choose for every row the sweep's own channel or the deployment's foil, or neither."""
-    usable, channels = _own_channels(context, absorption)
+    usable, channels = own_channels(context, absorption)
     given = context.reference
     own_first = given is None or context.settings.reference_first == "channel"
     is_own = usable if own_first else torch.zeros_like(usable)
@@ -84,7 +84,7 @@ def references(context: Context, absorption: Absorption) -> References:
     )
 
 
-def _own_channels(
+def own_channels(
     context: Context, absorption: Absorption
 ) -> tuple[Tensor, Seen | None]:
     """Return which sweeps' own channels show the edge, and the channels if any are."""

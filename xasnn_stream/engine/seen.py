@@ -2,10 +2,14 @@
 
 from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
 from xasnn_stream.physics.normalization.normalize import Normalized
 from xasnn_stream.physics.normalization.ranges import Reach, reach
+
+BELOW_EDGE_EV, ABOVE_EDGE_EV = 10.0, 20.0
+"""Where a spectrum bends most, so that points must be close: rise and white line."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,6 +24,16 @@ class Curves:
     def reach(self, next_edge_ev: float | None) -> Reach:
         """Return how far each curve is of this edge alone."""
         return reach(self.energy, self.valid, self.e0, next_edge_ev)
+
+    def spacing(self) -> Tensor:
+        """Return how far apart points about the edge are, eV, `batch`.
+
+        The mean over places there of the gap each is in; NaN without points.
+        """
+        at, gap = self.energy - self.e0.unsqueeze(-1), self.energy.diff()
+        near = (at[:, 1:] > -BELOW_EDGE_EV) & (at[:, :-1] < ABOVE_EDGE_EV)
+        gap = torch.where(self.valid[:, 1:] & near, gap, 0.0)
+        return gap.square().sum(-1) / gap.sum(-1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,12 +4,16 @@ from collections.abc import Iterator
 
 from xasnn_stream.engine.evidence import Evidence
 from xasnn_stream.estimate import Verdict
-from xasnn_stream.physics.normalization.over_absorption import TOO_DAMPED, TOO_THICK
+from xasnn_stream.physics.normalization.over_absorption import TOO_THICK
 from xasnn_stream.spectrum import Reason, Run
 from xasnn_stream.uncertainty.novelty import DOUBTED_FROM
 
 _MAX_SHIFT_EV = 1.5
 """A metal's edge moves less than this; more is another element, state or calibration."""
+
+_COARSE_EV, _COARSER = 1.25, 1.25
+"""Points so far apart about the edge, and so many times as far as the other curve's, do
+not see it alike: 1.5 eV beside 0.5 eV move cn1 by a third on average."""
 
 _NOVEL = {
     "leading": ("novel", "unlike every training spectrum"),
@@ -19,6 +23,9 @@ _NOVEL = {
         "the white line is higher than a metal's, as of oxide",
     ),
 }
+_MOST_DAMPED = 0.97
+"""Training has drawn self-absorption of 1 %; 5 % moves cn1 by 0.3, out of one interval in
+six."""
 _MOST_EXCESS = 3.0
 """Noise over that of the counts; points too coarse for the curve account for a factor of
 two."""
@@ -94,6 +101,12 @@ def _flaws(evidence: Evidence) -> Iterator[Reason]:
         )
         known = f"is, to {evidence.foreseen_step_std:.1%}"
         yield Reason("short_post_edge", text + known)
+    closer, wider = sorted(evidence.spacing)
+    is_coarse = wider > _COARSE_EV and wider > _COARSER * closer
+    if is_coarse and evidence.foil is not None:
+        mine, theirs = evidence.spacing
+        text = f"points about the edge are {mine:.1f} eV apart, the foil's {theirs:.1f}"
+        yield Reason("coarse", text + " eV: measure both in the same, finer steps")
     if evidence.glitches:
         yield Reason("glitch", _glitches(evidence.glitches))
     if evidence.jumps:
@@ -114,8 +127,8 @@ def _flaws(evidence: Evidence) -> Iterator[Reason]:
 def _amplitudes(evidence: Evidence) -> Iterator[Reason]:
     if evidence.damping is not None:
         factor, std = evidence.damping
-        if factor + 2 * std < TOO_DAMPED:
-            text = f"fine structure is {factor:.2f} ± {std:.2f} of that in transmission"
+        if factor + 2 * std < _MOST_DAMPED:
+            text = f"fine structure is {factor:.3f} ± {std:.3f} of that in transmission"
             yield Reason("over_absorption", f"{text}: over-absorbed")
     if evidence.thickness is not None and evidence.thickness > TOO_THICK:
         text = f"an edge step of {evidence.thickness:.1f}: so thick that leaks and "

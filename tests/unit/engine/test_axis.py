@@ -37,6 +37,38 @@ def test_the_axis_is_known_as_well_as_is_said(engine, referenced, noise):
     assert abs(shifts.mean()) < 4 * stds.mean() / np.sqrt(60) + 0.01
 
 
+@pytest.mark.parametrize("at", [0.0, 4.0, 60.0])
+@pytest.mark.parametrize("deployed", [True, False])
+def test_a_glitch_of_the_channel_moves_neither_the_axis_nor_the_foil(
+    load, foil, referenced, at, deployed
+):
+    clean = referenced()
+    spoilt = clean.channels["ir"].copy()
+    place = abs(clean.energy_ev - E0 - at).argmin()
+    spoilt[place] *= 0.5
+    channels = {**clean.channels, "ir": spoilt}
+    glitched = dataclasses.replace(clean, channels=channels)
+    engine = load(foil if deployed else None)
+    one, other = engine.estimate([clean, glitched])
+    assert other.masked_ev == (clean.energy_ev[place],)
+    assert (other.verdict, other.reasons) == (one.verdict, one.reasons)
+    if deployed:
+        assert abs(other.quality.e0_shift_ev - one.quality.e0_shift_ev) < 0.02
+    for name, descriptor in one.descriptors.items():
+        low, high = descriptor.interval
+        tolerance = 0.15 * (high - low) / 2
+        value = other.descriptors[name].value
+        assert value == pytest.approx(descriptor.value, abs=tolerance)
+
+
+def test_a_channel_without_the_edge_leaves_nothing_out(engine, referenced):
+    clean = referenced()
+    noise = 1e5 * (1 + np.random.default_rng(1).pareto(2.0, len(clean.energy_ev)))
+    channels = {**clean.channels, "ir": noise}
+    one, other = engine.estimate([clean, dataclasses.replace(clean, channels=channels)])
+    assert other.quality.n_masked == one.quality.n_masked == 0
+
+
 def test_energies_are_corrected_where_the_profile_says_so(load, foil, referenced):
     here, there = referenced(), referenced(moved=MOVED)
     reporting, applying = load(foil), load(foil, cleaning=Cleaning(align="apply"))

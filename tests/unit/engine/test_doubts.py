@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from xasnn_stream.engine.foil import Foil
 from xasnn_stream.engine.settings import Cleaning
 
 E0 = 11564.0
@@ -96,6 +97,31 @@ def test_points_are_left_where_the_profile_says_so(load, foil, sweep, absorption
     assert len(estimate.arrays["energy"]) == 410
     assert (estimate.verdict, codes(estimate)) == (CAUTION, {"glitch"})
     assert f"{E0 - 80:.1f}" in estimate.reasons[0].text
+
+
+def thinned(sweep, every):
+    energy = sweep().energy_ev
+    near = (energy > E0 - 10) & (energy < E0 + 20)
+    return energy[~near | (np.arange(len(energy)) % every == 0)]
+
+
+def test_a_sweep_in_coarser_steps_than_its_foil_is_doubted(engine, sweep):
+    # Of 40 simulated sweeps 1 eV beside 0.5 eV moves cn1 by 0.15 on average, 2 eV by 0.55.
+    fine, halved, coarse = engine.estimate(
+        [sweep(energy=thinned(sweep, every)) for every in (1, 2, 4)]
+    )
+    assert (fine.verdict, halved.verdict) == ("ok", "ok")
+    assert (coarse.verdict, codes(coarse)) == (CAUTION, {"coarse"})
+    assert "1.9 eV apart, the foil's 0.5 eV" in coarse.reasons[0].text
+
+
+def test_a_sweep_as_coarse_as_its_foil_is_not(load, sweep, absorption):
+    energy = thinned(sweep, 4)
+    mu = absorption("bulk", energy, noise=1e-4, seed=99)
+    engine = load(Foil("coarse.csv", energy, mu, "f" * 64))
+    alike, finer = engine.estimate([sweep(energy=energy), sweep()])
+    assert "coarse" not in codes(alike)
+    assert "coarse" in codes(finer)
 
 
 def test_what_is_left_of_a_row_does_not_depend_on_its_batch_mates(
