@@ -20,6 +20,7 @@ import numpy as np
 from xasnn_stream.assembly.assembler import Assembler
 from xasnn_stream.engine.foil import read_foil
 from xasnn_stream.engine.resident import Engine
+from xasnn_stream.engine.settings import EngineSettings
 from xasnn_stream.estimate import Estimate
 from xasnn_stream.profile import load_profile
 from xasnn_stream.shipped import model_folder
@@ -106,6 +107,21 @@ def flawed(spectrum: Spectrum, flaw: Flaw) -> Spectrum:
     return replace(spectrum, channels={**spectrum.channels, "it": counts})
 
 
+def fluorescent(spectrum: Spectrum, share: float, through: bool) -> Spectrum:
+    """Return the sweep as fluorescence, self-absorbed, with or without its transmission.
+
+    Of the sample's transmission only μ is taken: what is counted has noise of its own.
+    """
+    roles = ("i0", "it")
+    dark = [spectrum.offsets.get(role, 0.0) for role in roles]
+    i0, it = (spectrum.channels[r] - d for r, d in zip(roles, dark, strict=True))
+    mu = absorbed(share)(spectrum.energy_ev - E0, np.log(i0 / it))
+    noise = np.random.default_rng(spectrum.run.scan_id).normal(0, 1e-3, len(mu))
+    channels = {"i0": i0, "if": i0 * (mu - mu.min() + 0.1) * (1 + noise) / 20}
+    beside = {"it": it} if through else {}
+    return replace(spectrum, channels=channels | beside, offsets={})
+
+
 def up_to(spectrum: Spectrum, last_ev: float) -> Spectrum:
     """Return the sweep as a final one that ends at `last_ev` above the edge."""
     keep = spectrum.energy_ev <= E0 + last_ev
@@ -145,6 +161,24 @@ def row(
     }
 
 
+def of_fluorescence(
+    settings: EngineSettings, foil: str, spectra: Sequence[Spectrum], truth: list[float]
+) -> None:
+    settings = replace(
+        settings,
+        mode="fluorescence",
+        quality=replace(settings.quality, min_edge_step=0.001),
+    )
+    engine = Engine.load(model_folder("pt-l3-xanes"), settings, read_foil(foil))
+    whole = engine.estimate([fluorescent(s, 0.0, False) for s in spectra])
+    for through in (False, True):
+        for share in (0.0, 0.05, 0.1, 0.2, 0.4):
+            found = engine.estimate([fluorescent(s, share, through) for s in spectra])
+            beside = "beside transmission" if through else "alone"
+            name = f"fluorescence {beside}, self-absorption {share:g}"
+            print(json.dumps(row(name, found, whole, truth)))
+
+
 def main(documents: str, foil: str) -> None:
     profile = load_profile("sim-step")
     engine = Engine.load(model_folder(profile.model), profile.engine, read_foil(foil))
@@ -158,6 +192,7 @@ def main(documents: str, foil: str) -> None:
         found = engine.estimate([flawed(s, flaw) for flaw in flaws for s in spectra])
         name = f"glitch of {height:g} at {len(flaws)} energies"
         print(json.dumps(row(name, found, whole * len(flaws), truth * len(flaws))))
+    of_fluorescence(engine.settings, foil, spectra, truth)
     for last_ev in PARTS_EV:
         found = engine.estimate([up_to(s, last_ev) for s in spectra])
         print(json.dumps(row(f"ends at {last_ev:+d} eV", found, whole, truth)))

@@ -38,10 +38,11 @@ def codes(estimate):
     return [reason.code for reason in estimate.reasons]
 
 
-def test_over_absorption_is_told_by_the_light_let_through(read):
-    found = read(0.2, through=True)
+@pytest.mark.parametrize("share", [0.1, 0.2])
+def test_over_absorption_is_told_by_the_light_let_through(read, share):
+    found = read(share, through=True)
     # Of a small wiggle about 1, 1 / (1 + share) is left.
-    assert found.quality.damping == pytest.approx(1 / 1.2, abs=0.03)
+    assert found.quality.damping == pytest.approx(1 / (1 + share), abs=0.03)
     assert "over_absorption" in codes(found)
     assert found.verdict != "ok"
 
