@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,17 @@ PAGE = ROOT / "docs" / "physics.md"
 ROW = re.compile(r"^\| `([a-z_.0-9]+)` \| (.+) \|$", re.MULTILINE)
 
 
+@cache
+def parsed(source: Path) -> ast.Module:
+    return ast.parse(source.read_text())
+
+
 def functions() -> dict[str, str]:
     """Return the first sentence of all public functions of `physics`, by their path."""
     found: dict[str, str] = {}
     for source in PHYSICS.rglob("*.py"):
         module = ".".join(source.relative_to(PHYSICS).with_suffix("").parts)
-        for node in ast.parse(source.read_text()).body:
+        for node in parsed(source).body:
             if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
                 first = (ast.get_docstring(node) or "").split("\n\n")[0]
                 found[f"{module}.{node.name}"] = " ".join(first.split())
@@ -32,7 +38,7 @@ def functions() -> dict[str, str]:
 def imports(source: Path) -> Iterator[str]:
     """Yield what a module takes of `physics`, by its path: names, or of whole modules."""
     prefix = "xasnn_stream.physics."
-    tree = ast.parse(source.read_text())
+    tree = parsed(source)
     modules: dict[str, str] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(prefix):
