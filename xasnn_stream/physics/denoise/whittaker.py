@@ -1,133 +1,180 @@
-"""Denoising by penalized least squares with a smoothness chosen for each spectrum.
+"""Denoising by penalized least squares with a smoothness chosen point by point.
 
-The curve z minimizes Σ (μ - z)² + λ ∫ (z''' / a)² du, u being the coordinate of
-`stretch` and a its amplitude: stiff in k space, soft at the edge (P. Eilers, Anal. Chem.
-75, 3631 (2003), on an uneven grid). λ is that of the least error to be expected by
-Stein's unbiased estimate, the noise being known. Then the residual is smoothed by the
-same filter and added back, which squares what the filter takes from the signal.
+A spectrum is smoothed at a ladder of smoothnesses λ in the coordinate of `stretch`, where
+one λ is as stiff in k as it is at the edge (P. Eilers, Anal. Chem. 75, 3631 (2003), on an
+uneven grid). Two neighbouring rungs a < b together, (b z_a - a z_b) / (b - a), have the
+bias a b D⁴ of twice smoothing. Around each point Stein's unbiased estimate tells bias and
+variance of every rung, and the rungs are averaged with weights exp(-risk / 2T).
+
+The highest point behind the edge is a result that people read: around it bias counts
+several times, and narrower rungs are open.
 """
 
 # torch's stubs leave these functions untyped:
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false
 
-import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from xasnn_stream.physics.denoise.denoiser import Denoised
 from xasnn_stream.physics.denoise.grids import Kept, Rows, on_any_grid
-from xasnn_stream.physics.denoise.levels import by_level
-from xasnn_stream.physics.denoise.stretch import amplitude, natural_width, stretched
+from xasnn_stream.physics.denoise.ladder import Ladder, build, smooth
+from xasnn_stream.physics.denoise.stretch import natural_width, stretched
 
-_ORDER = 3
-_EDGE_WIDTH, _WIDTH_IN_K = 0.7, 0.3
-"""In natural widths at the edge; 1/angstrom."""
-_EDGE_AMPLITUDE = 0.5
-_LOG10_SOFTNESS = (-4.5, 3.0, 46)
-"""Logarithms of the λ that are tried: lowest, highest, how many. The lowest takes what
-is narrower than a feature can be; an estimate of the error alone would keep the jitter
-of an energy axis, which is none of the points' noise."""
+_EDGE_WIDTH, _WIDTH_IN_K = 0.87, 0.22
+"""In natural widths at the edge; 1/angstrom above."""
+_LOG10_RUNGS = (-6.0, 2.0, 17)
+_NARROWEST = -3.0
+"""Logarithm of the λ below which no feature but a white line is as narrow. Without it
+the jitter of an energy axis, which is none of the points' noise, would be kept."""
+_WINDOW, _WINDOW_IN_K = 1.74, 2.5
+"""Half of what a risk is taken over: natural widths at the edge, 1/angstrom above."""
 
+_BIAS_COUNTS, _BIAS_COUNTS_AT_WHITE_LINE = 1.0, 12.0
+"""Of a squared bias over a variance: a bias does not average out."""
+_TEMPERATURE = 4.0
+_REFUSED = 80.0
 
-_MOST_POINTS = 1200
-"""A decomposition of more than these would take many seconds."""
-_KNOTS_PER_WIDTH = 5
-_TRACE = 1e-6
-
-
-class _Modes(NamedTuple):
-    """Curves of one roughness each: `vectors` `points x modes`, `roughness` `modes`."""
-
-    vectors: Tensor
-    roughness: Tensor
-
-
-def _build(x: Tensor, e0: float) -> _Modes:
-    u = stretched(x, _EDGE_WIDTH * natural_width(e0), _WIDTH_IN_K)
-    size = amplitude(x, _EDGE_AMPLITUDE)
-    if x.numel() > _MOST_POINTS:
-        return _modes_of_splines(u, size)
-    _, values, vectors = torch.linalg.svd(_differences(u, size), full_matrices=True)
-    roughness = torch.cat((values, values.new_zeros(_ORDER))).square()
-    return _Modes(vectors.T.contiguous(), roughness)
+_WHITE_LINE_EV = (-3.0, 28.0)
+_WHITE_LINE_WIDTHS = 0.74
+_PILOT = 5
+_RESOLVED, _RESOLVED_AT_WHITE_LINE = 6, 3
+"""Rungs by number: that whose highest point is the white line, and those whose residual
+is noise."""
+_GIVEN = 10.0
+"""Noise as given counts as much as so many degrees of freedom of the residual."""
 
 
-def _differences(u: Tensor, size: Tensor) -> Tensor:
-    """Return the matrix of third derivatives at `u`, weighted; `points - 3 x points`."""
-    matrix = torch.eye(u.numel(), dtype=u.dtype, device=u.device)
-    for order in range(1, _ORDER + 1):
-        span = u[order:] - u[:-order]
-        matrix = order * matrix.diff(dim=0) / span.unsqueeze(-1)
-    share = (u[_ORDER:] - u[:-_ORDER]) / _ORDER
-    middle = size.unfold(0, _ORDER + 1, 1).mean(-1)
-    return matrix * (share.sqrt() / middle).unsqueeze(-1)
+_MOST_TIMES = 3.0
+"""Noise squared is at most so many times that given: more is signal a rung does not
+follow."""
 
 
-def _modes_of_splines(u: Tensor, size: Tensor) -> _Modes:
-    """Return the modes that cubic splines on an even grid of `u` can follow.
+class _Operators(NamedTuple):
+    """A ladder and what is known of its pairs, `pairs x points` or `pairs x pairs x …`.
 
-    A grid far finer than what any λ lets pass: what is not a spline on it is noise.
+    `own` is a point's share in itself, `shared` the covariance of pairs at a point for
+    unit noise; `low` and `high` (`points`) bound the window of a point.
     """
-    count = math.ceil(float(u[-1]) * _KNOTS_PER_WIDTH) + 1
-    step = float(u[-1]) / (count - 1)
-    knots = step * torch.arange(-1, count + 1, dtype=u.dtype, device=u.device)
-    left = (u / step).floor().clamp(max=count - 2)
-    t = u / step - left
-    weights = torch.stack(
-        ((1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, 1 + 3 * t * (1 + t - t**2), t**3), -1
-    )
-    index = left.long().unsqueeze(-1) + torch.arange(4, device=u.device)
-    splines = u.new_zeros(u.numel(), count + 2).scatter_(-1, index, weights / 6)
-    nearest = torch.searchsorted(u, knots).clamp(max=u.numel() - 1)
-    rough = _differences(knots, size[nearest])
-    # Splines where there is no point are held by a trace of the penalty.
-    upper = torch.linalg.qr(torch.cat((splines, _TRACE * rough))).R
-    inverse = torch.linalg.inv(upper)
-    _, values, vectors = torch.linalg.svd(rough @ inverse, full_matrices=True)
-    roughness = torch.cat((values, values.new_zeros(_ORDER))).square()
-    return _Modes(splines @ inverse @ vectors.T, roughness)
+
+    ladder: Ladder
+    own: Tensor
+    shared: Tensor
+    low: Tensor
+    high: Tensor
+
+
+def _rungs(like: Tensor) -> Tensor:
+    low, high, count = _LOG10_RUNGS
+    return torch.logspace(low, high, count, dtype=like.dtype).to(like.device)
+
+
+def _build(x: Tensor, e0: float) -> _Operators:
+    rungs, natural = _rungs(x), natural_width(e0)
+    ladder = build(stretched(x, _EDGE_WIDTH * natural, _WIDTH_IN_K), rungs)
+    single = _products(ladder.diagonal, rungs)
+    first, second = _pair(rungs)
+    half = first[:, None, None] * single[:-1] + second[:, None, None] * single[1:]
+    shared = first[:, None] * half[:, :-1] + second[:, None] * half[:, 1:]
+    own = first[:, None] * ladder.diagonal[:-1] + second[:, None] * ladder.diagonal[1:]
+    window = stretched(x, _WINDOW * natural, _WINDOW_IN_K)
+    low = torch.searchsorted(window, window - 1)
+    high = torch.searchsorted(window, window + 1, right=True)
+    return _Operators(ladder, own, shared, low, high)
+
+
+def _pair(rungs: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the weights of both rungs of each neighbouring pair, `pairs`."""
+    a, b = rungs[:-1], rungs[1:]
+    return b / (b - a), -a / (b - a)
+
+
+def _products(diagonal: Tensor, rungs: Tensor) -> Tensor:
+    """Return the diagonals of the products of smoothers, `rungs x rungs x points`.
+
+    With H = 1 / (1 + λ P): H_a H_b = (a H_a - b H_b) / (a - b) and
+    H² = H + dH / d ln λ.
+    """
+    weighted = rungs[:, None] * diagonal
+    apart = rungs[:, None] - rungs
+    apart = apart + torch.diag(torch.ones_like(rungs))
+    products = (weighted[:, None] - weighted) / apart.unsqueeze(-1)
+    (slope,) = torch.gradient(diagonal, spacing=(rungs.log(),), dim=0)
+    square = (diagonal + slope).clamp(min=0).minimum(diagonal)
+    index = torch.arange(len(rungs), device=rungs.device)
+    products[index, index] = square
+    return products
 
 
 _operators = Kept(_build)
 
 
 def _method(rows: Rows) -> Denoised:
-    modes: _Modes = _operators(rows)
-    found = rows.mu @ modes.vectors
-    squared = modes.vectors.square()
-    noise2 = rows.noise.square()
-    highest2 = noise2.amax(-1)
-    softness = _softness(found, modes.roughness, noise2 @ squared, highest2)
-
-    def at_level(level: Tensor) -> tuple[Tensor, Tensor]:
-        stiff = (softness * level.square() / highest2).unsqueeze(-1) * modes.roughness
-        kept = 1 - (stiff / (1 + stiff)).square()
-        return (kept * found) @ modes.vectors.T, kept.square() @ squared.T
-
-    mean, variance = by_level(rows.noise, at_level)
+    operators: _Operators = _operators(rows)
+    first, second = _pair(_rungs(rows.x))
+    rungs = smooth(operators.ladder, rows.mu)
+    curves = first[:, None, None] * rungs[:-1] + second[:, None, None] * rungs[1:]
+    weights = _weights(rows, operators, curves)
+    mean = (weights * curves).sum(0)
+    shared = torch.einsum("jkn,krn->jrn", operators.shared, weights)
+    variance = (weights * shared).sum(0).clamp(min=0)
     return Denoised(mean, rows.noise * variance.sqrt())
 
 
-def _softness(
-    found: Tensor, roughness: Tensor, noise2: Tensor, highest2: Tensor
-) -> Tensor:
-    """Return the λ (`rows`) of least expected error, by Stein's unbiased estimate.
+def _weights(rows: Rows, operators: _Operators, curves: Tensor) -> Tensor:
+    """Return the weights of the pairs at each point, `pairs x rows x points`."""
+    near = _near_white_line(rows, curves[_PILOT])
+    residual = (rows.mu - curves).square()
+    variance = operators.shared.diagonal().T
+    noise2 = _noise2(rows, operators, residual, near)
+    own, variance = operators.own.unsqueeze(1), variance.unsqueeze(1)
+    bias = _window(residual / noise2 - 1 + 2 * own - variance, operators)
+    counts = _BIAS_COUNTS + (_BIAS_COUNTS_AT_WHITE_LINE - _BIAS_COUNTS) * near
+    risk = counts * bias + _window(variance, operators)
+    lowest, highest, count = _LOG10_RUNGS
+    step = (highest - lowest) / (count - 1)
+    rung = lowest + step * torch.arange(len(curves), device=near.device).to(near.dtype)
+    narrowest = _NARROWEST + (lowest - _NARROWEST) * near
+    missing = ((narrowest - rung[:, None, None]) / step).clamp(0, 1)
+    return torch.softmax(-(risk + _REFUSED * missing) / _TEMPERATURE, 0)
 
-    `found` and `noise2` are the modes and their noise squared, `rows x modes`; λ is that
-    of the highest noise.
+
+def _near_white_line(rows: Rows, pilot: Tensor) -> Tensor:
+    """Return how near each point is to the highest one behind the edge, 0 to 1."""
+    low, high = _WHITE_LINE_EV
+    outside = (rows.x < low) | (rows.x > high)
+    at = rows.x[pilot.masked_fill(outside, -torch.inf).argmax(-1)]
+    reach = _WHITE_LINE_WIDTHS * natural_width(rows.e0)
+    return torch.exp(-((rows.x - at.unsqueeze(-1)) / reach).square())
+
+
+def _noise2(
+    rows: Rows, operators: _Operators, residual: Tensor, near: Tensor
+) -> Tensor:
+    """Return the noise squared: as given, and as the residual of a resolving rung says.
+
+    Noise is given from either side of the edge, where counts differ. At the white line
+    the rung is a narrower one, for there what a wide one leaves may be signal.
     """
-    low, high, count = _LOG10_SOFTNESS
-    trial = torch.logspace(low, high, count, dtype=found.dtype).to(found.device)
-    weight = roughness * noise2 / highest2.unsqueeze(-1)
-    risks: list[Tensor] = []
-    for each in trial:
-        stiff = each * weight
-        removed = stiff / (1 + stiff)
-        risks.append((removed.square() * found.square() - 2 * removed * noise2).sum(-1))
-    return trial[torch.stack(risks).argmin(0)]
+    given = rows.noise.square()
+
+    def at(rung: int) -> Tensor:
+        share, variance = operators.own[rung], operators.shared[rung, rung]
+        freedom = _window((1 - 2 * share + variance).clamp(min=0), operators)
+        found = _GIVEN * given + _window(residual[rung], operators)
+        return (found / (_GIVEN + freedom)).minimum(_MOST_TIMES * given)
+
+    return torch.lerp(at(_RESOLVED), at(_RESOLVED_AT_WHITE_LINE), near)
+
+
+def _window(values: Tensor, operators: _Operators) -> Tensor:
+    """Return the sums of values over the window of each point."""
+    total = functional.pad(values.cumsum(-1), (1, 0))
+    return total[..., operators.high] - total[..., operators.low]
 
 
 whittaker = on_any_grid(_method)

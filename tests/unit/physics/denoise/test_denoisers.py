@@ -5,8 +5,7 @@ import math
 import pytest
 import torch
 
-from xasnn_stream.physics.denoise import whittaker
-from xasnn_stream.physics.denoise.grids import Kept
+from xasnn_stream.physics.denoise.ladder import build, smooth
 from xasnn_stream.physics.denoise.table import DENOISERS
 from xasnn_stream.physics.normalization.normalize import normalize
 from xasnn_stream.physics.settings import Normalization
@@ -55,7 +54,7 @@ def noisy(copies, sigma, seed=1):
 
 
 @pytest.mark.parametrize(
-    ("name", "least_db"), list(zip(METHODS, (5, 7, 7, 3.5), strict=True))
+    ("name", "least_db"), list(zip(METHODS, (5, 7.5, 7, 3.5), strict=True))
 )
 def test_noise_becomes_smaller_by_at_least_so_many_decibels(name, least_db):
     sigma = 0.01 * STEP
@@ -67,7 +66,7 @@ def test_noise_becomes_smaller_by_at_least_so_many_decibels(name, least_db):
 @pytest.mark.parametrize(
     ("name", "most"),
     # A Lorentzian without any monochromator's width is the hardest white line there is.
-    [("savitzky_golay", 0.1), ("whittaker", 0.3), ("gaussian_process", 0.2)],
+    [("savitzky_golay", 0.1), ("whittaker", 0.15), ("gaussian_process", 0.2)],
 )
 def test_the_white_line_moves_by_less_than_its_noise(name, most):
     sigma = 0.01 * STEP
@@ -164,22 +163,42 @@ def test_single_precision_stays_single(name):
 
 @pytest.mark.parametrize("name", ["whittaker", "gaussian_process"])
 def test_many_points_are_denoised_as_well(name):
-    energy = torch.linspace(E0 - 100, E0 + 500, 2000, dtype=torch.float64)
+    energy = torch.linspace(E0 - 100, E0 + 500, 1200, dtype=torch.float64)
     clean = spectrum(energy)
     generator = torch.Generator().manual_seed(5)
-    noise = torch.randn(4, 2000, generator=generator, dtype=torch.float64)
+    noise = torch.randn(4, 1200, generator=generator, dtype=torch.float64)
     found = denoise(name, clean + 0.02 * noise, 0.02, energy)
     error = (found.mu - clean).square().mean()
-    assert 10 * math.log10(0.02**2 / error) > 9
+    assert 10 * math.log10(0.02**2 / error) > 7
     assert 0.9 < ((found.mu - clean) / found.std).square().mean().sqrt() < 1.2
 
 
-def test_splines_for_many_points_give_what_all_points_give(monkeypatch):
-    _, mu = noisy(3, 0.02)
-    whole = denoise("whittaker", mu, 0.02).mu
-    monkeypatch.setattr(whittaker, "_MOST_POINTS", 100)
-    monkeypatch.setattr(whittaker, "_operators", Kept(whittaker._build))
-    assert (denoise("whittaker", mu, 0.02).mu - whole).square().mean().sqrt() < 0.002
+def test_points_that_are_averaged_first_lose_nothing():
+    energy = torch.linspace(E0 - 100, E0 + 500, 8000, dtype=torch.float64)
+    clean = spectrum(energy)
+    generator = torch.Generator().manual_seed(6)
+    mu = clean + 0.02 * torch.randn(4, 8000, generator=generator, dtype=torch.float64)
+    found = denoise("whittaker", mu, 0.02, energy)
+    assert 10 * math.log10(0.02**2 / (found.mu - clean).square().mean()) > 15
+    assert 0.9 < ((found.mu - clean) / found.std).square().mean().sqrt() < 1.2
+
+
+def test_banded_solves_are_those_of_the_whole_matrix():
+    u = torch.linspace(0, 12, 61, dtype=torch.float64) ** 1.2
+    rungs = torch.tensor([1e-4, 1e-1, 10.0], dtype=torch.float64)
+    ladder = build(u, rungs)
+    identity = torch.eye(61, dtype=torch.float64)
+    whole = smooth(ladder, identity)
+    difference = identity
+    for order in (1, 2, 3):
+        difference = order * difference.diff(dim=0) / (u[order:] - u[:-order])[:, None]
+    weight = (u[3:] - u[:-3]) / 3
+    penalty = difference.T @ (weight[:, None] * difference)
+    expected = torch.linalg.inv(identity + rungs[:, None, None] * penalty)
+    torch.testing.assert_close(whole, expected, rtol=0, atol=1e-9)
+    torch.testing.assert_close(
+        ladder.diagonal, expected.diagonal(dim1=1, dim2=2), rtol=0, atol=1e-9
+    )
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
