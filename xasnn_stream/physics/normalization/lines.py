@@ -56,30 +56,37 @@ def fit_lines(
     below = pre_edge_range(energy, e0, at_e0, settings, limits[0])
     above = post_edge_range(e0, settings, limits[1])
     highest = 2 if settings.nnorm is None else min(settings.nnorm, MAX_DEGREE)
-    return lines_over(energy, valid, e0, settings.nvict, (*below, *above), highest)
+    return Lines(
+        at_e0,
+        line_below(energy, valid, e0, *below),
+        (energy / e0.unsqueeze(-1)) ** settings.nvict,
+        curve_above(energy, valid, e0, *above, highest),
+        (*below, *above),
+    )
 
 
-def lines_over(
+def line_below(
+    energy: Tensor, valid: Tensor, e0: Tensor, pre1: Tensor, pre2: Tensor
+) -> Fit:
+    """Prepare the fit of the line from `pre1` to `pre2`, eV relative to e0, `batch`."""
+    degree = line_degree(energy, valid, e0, pre1, pre2)
+    return Fit(energy, valid, e0 + pre1, e0 + pre2, degree, highest=1)
+
+
+def curve_above(
     energy: Tensor,
     valid: Tensor,
     e0: Tensor,
-    nvict: int,
-    ranges: tuple[Tensor, Tensor, Tensor, Tensor, Tensor],
+    norm1: Tensor,
+    norm2: Tensor,
+    degree: Tensor,
     highest: int = MAX_DEGREE,
-) -> Lines:
-    """Prepare fits over given ranges: pre1, pre2, norm1, norm2 and nnorm, each `batch`.
+) -> Fit:
+    """Prepare the fit of the polynomial from `norm1` to `norm2`, eV relative to e0.
 
-    No `nnorm` is above `highest`.
+    No `degree` is above `highest`.
     """
-    pre1, pre2, norm1, norm2, degree = ranges
-    flatness = line_degree(energy, valid, e0, pre1, pre2)
-    return Lines(
-        index_nearest(energy, valid, e0),
-        Fit(energy, valid, e0 + pre1, e0 + pre2, flatness, highest=1),
-        (energy / e0.unsqueeze(-1)) ** nvict,
-        Fit(energy, valid, e0 + norm1, e0 + norm2, degree, highest),
-        ranges,
-    )
+    return Fit(energy, valid, e0 + norm1, e0 + norm2, degree, highest)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

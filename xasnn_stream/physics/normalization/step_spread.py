@@ -9,13 +9,19 @@ independent: their variances add.
 # torch's stubs leave these functions untyped:
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 
+from dataclasses import replace
 from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 from xasnn_stream.physics.grid import Grid, grid_of
-from xasnn_stream.physics.normalization.lines import fit_lines, lines_over, places_of
+from xasnn_stream.physics.normalization.lines import (
+    curve_above,
+    fit_lines,
+    line_below,
+    places_of,
+)
 from xasnn_stream.physics.normalization.polynomial import MAX_DEGREE
 from xasnn_stream.physics.settings import Normalization
 
@@ -86,9 +92,8 @@ def _variants(
 
     `batch x variants x points` and `batch x variants`; `BELOW` first, then `ABOVE`.
     """
-    pre1, pre2, norm1, norm2, degree = fit_lines(
-        energy, valid, settings, e0, limits
-    ).ranges
+    given = fit_lines(energy, valid, settings, e0, limits)
+    pre1, pre2, norm1, norm2, degree = given.ranges
     start, end = energy[:, 0] - e0, energy.masked_fill(~valid, -torch.inf).amax(-1) - e0
     if limits is not None:
         start, end = torch.maximum(start, limits[0]), torch.minimum(end, limits[1])
@@ -96,16 +101,16 @@ def _variants(
     weights, admissible = list[Tensor](), list[Tensor]()
     for first, last in BELOW:
         low, high = pre1 * first, pre2 * last
-        ranges = (low, high, norm1, norm2, degree)
-        weights.append(lines_over(energy, valid, e0, settings.nvict, ranges).per_mu())
+        line = line_below(energy, valid, e0, low, high)
+        weights.append(replace(given, line=line).per_mu())
         within = (relative >= low.unsqueeze(-1)) & (relative <= high.unsqueeze(-1))
         wide = (high - low >= _LEAST_PRE_EV) & (within.sum(-1) >= _LEAST_PRE_POINTS)
         admissible.append(wide & (low >= start - 1.0))
     for first, last, more in ABOVE:
         low, high = norm1 * first, norm2 * last
         bend = (degree + more).clamp(max=MAX_DEGREE)
-        ranges = (pre1, pre2, low, high, bend)
-        weights.append(lines_over(energy, valid, e0, settings.nvict, ranges).per_mu())
+        curve = curve_above(energy, valid, e0, low, high, bend)
+        weights.append(replace(given, curve=curve).per_mu())
         least = (bend * _LEAST_EV_PER_DEGREE).clamp(min=_LEAST_POST_EV)
         admissible.append((high - low >= least) & (high <= end + 1.0))
     return torch.stack(weights, 1), torch.stack(admissible, 1)
