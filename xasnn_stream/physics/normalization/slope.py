@@ -26,18 +26,16 @@ def derivative(energy: Tensor, mu: Tensor, valid: Tensor) -> Tensor:
 
     All arguments are `batch x points`.
     """
-    return _gradient(mu, valid) / torch.where(valid, _gradient(energy, valid), 1.0)
+    has_next = functional.pad(valid[..., 1:], (0, 1))
+    rise = torch.where(valid, _difference(mu, has_next), 0.0)
+    return rise / torch.where(valid, _difference(energy, has_next), 1.0)
 
 
-def _gradient(values: Tensor, valid: Tensor) -> Tensor:
-    """Central differences in the index, one-sided at both ends of the valid points."""
+def _difference(values: Tensor, has_next: Tensor) -> Tensor:
+    """Return what lies between the neighbours, or at either end the neighbour and it."""
     following = torch.cat((values[..., 1:], values[..., -1:]), -1)
     previous = torch.cat((values[..., :1], values[..., :-1]), -1)
-    has_next = torch.cat((valid[..., 1:], torch.zeros_like(valid[..., :1])), -1)
-    following = torch.where(has_next, following, values)
-    span = has_next.to(values.dtype).clone()
-    span[..., 1:] += 1
-    return torch.where(valid, (following - previous) / span.clamp(min=1), 0.0)
+    return torch.where(has_next, following, values) - previous
 
 
 def _typical_step(energy: Tensor, valid: Tensor) -> Tensor:
