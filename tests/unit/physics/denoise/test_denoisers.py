@@ -163,10 +163,10 @@ def test_single_precision_stays_single(name):
 
 @pytest.mark.parametrize("name", ["whittaker", "gaussian_process"])
 def test_many_points_are_denoised_as_well(name):
-    energy = torch.linspace(E0 - 100, E0 + 500, 1200, dtype=torch.float64)
+    energy = torch.linspace(E0 - 100, E0 + 500, 800, dtype=torch.float64)
     clean = spectrum(energy)
     generator = torch.Generator().manual_seed(5)
-    noise = torch.randn(4, 1200, generator=generator, dtype=torch.float64)
+    noise = torch.randn(4, 800, generator=generator, dtype=torch.float64)
     found = denoise(name, clean + 0.02 * noise, 0.02, energy)
     error = (found.mu - clean).square().mean()
     assert 10 * math.log10(0.02**2 / error) > 7
