@@ -10,7 +10,12 @@ from xasnn_stream.engine.absorption import Absorption
 from xasnn_stream.engine.amplitude import Amplitude, amplitude
 from xasnn_stream.engine.cleaning import Cleaned, clean
 from xasnn_stream.engine.context import Context
-from xasnn_stream.engine.inference import decompose, noise_level, scaling_of
+from xasnn_stream.engine.inference import (
+    Differences,
+    decompose,
+    noise_level,
+    scaling_of,
+)
 from xasnn_stream.engine.measure import (
     Computed,
     common_limits,
@@ -18,8 +23,8 @@ from xasnn_stream.engine.measure import (
     subtract,
     without_shared_noise,
 )
-from xasnn_stream.engine.model import LEVEL
-from xasnn_stream.engine.reference import references
+from xasnn_stream.engine.model import LEVEL, Model
+from xasnn_stream.engine.reference import References, references
 from xasnn_stream.engine.seen import Seen, moved
 from xasnn_stream.physics.noise.points import outliers
 from xasnn_stream.physics.normalization.ranges import Reach
@@ -102,11 +107,7 @@ def compute(context: Context, absorption: Absorption) -> Batch:
     measured = None if is_raw else cleaned.measured
     seen = see(sample, settings, limits, measured, absorption.sigma)
     foil = see(of.curves, settings, limits)
-    computed = Computed(
-        model.grid, model.tensors["computed_foil"], float(model.tensors["edge_at"])
-    )
-    apart = without_shared_noise(seen, foil, of.is_own)
-    differences = subtract(*apart, of.has_foil, computed)
+    differences = _subtracted(model, seen, foil, of)
     parts = decompose(model.parameters, scaling_of(model.tensors), differences)
     margin = model.quantiles[LEVEL] * parts.std
     level = noise_level(differences.noise)
@@ -136,6 +137,15 @@ def compute(context: Context, absorption: Absorption) -> Batch:
         differences=differences.values,
         grid_spectra=_grid_spectra(context, seen, foil, of.has_foil, axis_shift),
     )
+
+
+def _subtracted(model: Model, seen: Seen, foil: Seen, of: References) -> Differences:
+    """Return what the networks read: the sweeps less their foils, or the model's own."""
+    computed = Computed(
+        model.grid, model.tensors["computed_foil"], float(model.tensors["edge_at"])
+    )
+    apart = without_shared_noise(seen, foil, of.is_own)
+    return subtract(*apart, of.has_foil, computed)
 
 
 def _corrected(context: Context, axis_shift: Tensor) -> Tensor:

@@ -9,17 +9,13 @@ from xasnn_stream.engine.batch import Batch
 from xasnn_stream.engine.context import Context
 from xasnn_stream.engine.intake import is_given
 from xasnn_stream.estimate import Descriptor
-from xasnn_stream.physics.signals.counts import CHANNEL_REASONS, EXCLUDED, USED
+from xasnn_stream.physics.signals.counts import CHANNEL_REASONS, EXCLUDED, PLATEAU, USED
 from xasnn_stream.physics.signals.single import plateau
 from xasnn_stream.spectrum import FloatArray, Run, Spectrum
 from xasnn_stream.uncertainty.novelty import TESTS
 
 _MAX_SPACING_EV = 5.0
 """Between two points that the networks read across; a core hole is 5 eV wide."""
-
-_PLATEAU = 5
-"""Consecutive readings at the highest or lowest value; a counter that is not saturated
-does not repeat itself so often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +92,7 @@ def gather(
             for role, readings in spectrum.channels.items()
             if role != "dwell"
             and readings.ndim == 1
-            and _PLATEAU <= plateau(readings) < len(readings)
+            and PLATEAU <= plateau(readings) < len(readings)
         ),
     )
 
