@@ -154,6 +154,18 @@ def test_all_mistakes_are_listed_at_once(written):
         ("signals.i0", {}, "signals.i0: needs key, or keys"),
         ("signals.i0", {"key": "a", "keys": ["b"]}, "signals.i0: needs key, or keys"),
         ("cleaning.dead_time", "icr_ocr", "cleaning.dead_time icr_ocr needs if, icr"),
+        (
+            "signals.i0.counts_per_unit",
+            2.0,
+            "signals: counts_per_unit: give it for i0 and it, or for none",
+        ),
+        ("signals.i0.counts_per_unit", 0, "input should be greater than 0, not 0"),
+        (
+            "signals.dwell",
+            {"key": "dwell", "optional": True},
+            "signals: dwell cannot be optional",
+        ),
+        ("cleaning.rebin", "yes", "cleaning.rebin: input should be a valid"),
         ("cleaning.excluded", [-1], "cleaning.excluded.0: input should be greater"),
         ("cleaning.deglitch", "no", "cleaning.deglitch: input should be a valid"),
         ("quality.max_noise", True, "quality.max_noise: input should be a valid"),
@@ -270,3 +282,12 @@ def test_check_prints_ok_or_every_mistake(written, capsys):
 
     assert run_check("sim-step", "--set", "energy.kee=1", "--set", "grid.step=-1") == 2
     assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+def test_what_a_profile_knows_of_counts_and_bins_reaches_the_engine():
+    gains = {"signals.i0.counts_per_unit": 500.0, "signals.it.counts_per_unit": 250}
+    given = load_profile("sim-step", gains | {"cleaning.rebin": True}).engine
+    assert given.counts_per_unit == {"i0": 500.0, "it": 250.0}
+    assert given.cleaning.rebin
+    shipped = load_profile("sim-step").engine
+    assert (shipped.counts_per_unit, shipped.cleaning.rebin) == ({}, False)
