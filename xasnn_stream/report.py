@@ -33,7 +33,10 @@ class Gapped:
 
 @dataclass(slots=True)
 class Share:
-    """What one profile with one model made: results by verdict, reasons by code."""
+    """What one profile with one model made: results by verdict, reasons by code.
+
+    `masked` is how many results left points out, `masked_points` how many points.
+    """
 
     profile: str
     model: str
@@ -41,6 +44,8 @@ class Share:
     results: int = 0
     verdicts: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
+    masked: int = 0
+    masked_points: int = 0
 
     def document(self) -> dict[str, Any]:
         """Return it as JSON."""
@@ -51,6 +56,7 @@ class Share:
             "results": self.results,
             "verdicts": dict(self.verdicts),
             "reasons": dict(self.reasons),
+            "masked": {"results": self.masked, "points": self.masked_points},
         }
 
 
@@ -157,6 +163,9 @@ def _count(shares: dict[tuple[str, str], Share], estimate: dict[str, Any]) -> No
     share.verdicts[estimate["verdict"]] += 1
     # A code once per result, however often it is given.
     share.reasons.update({reason["code"] for reason in estimate["reasons"]})
+    points = estimate["quality"]["n_masked"]
+    share.masked += points > 0
+    share.masked_points += points
 
 
 def _gapped(estimate: dict[str, Any], published: float, *, recovered: bool) -> Gapped:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from xasnn_stream.cli.main import main
 from xasnn_stream.errors import UsageError
 from xasnn_stream.report import report
 from xasnn_stream.results import LOG_NAME, ResultLog
@@ -44,6 +45,22 @@ def test_every_result_is_counted_once_by_verdict_and_reason(
     ]
     assert found["incomplete"] == []
     assert found["latency_s"] == {"p50": 0.3, "p95": 0.4}
+
+
+def test_points_left_out_are_counted(tmp_path, log, make_estimate, capsys):
+    plain = make_estimate("a")
+    spoilt = [
+        replace(make_estimate(uid), quality=replace(plain.quality, n_masked=count))
+        for uid, count in (("b", 1), ("c", 3))
+    ]
+    log.append([replace(plain, quality=replace(plain.quality, n_masked=0))], [0.1], "")
+    assert main(["report", "--state", str(tmp_path)]) == 0
+    assert "left out" not in capsys.readouterr().out
+    log.append(spoilt, [0.1, 0.1], "cpu")
+    (model,) = report(tmp_path, None).document()["models"]
+    assert model["masked"] == {"results": 2, "points": 4}
+    assert main(["report", "--state", str(tmp_path)]) == 0
+    assert "  left out  4 points of 2 results\n" in capsys.readouterr().out
 
 
 def test_a_gapped_sweep_is_recovered_once_the_complete_one_is_there(

@@ -63,6 +63,9 @@ def _page(report: "Report") -> Iterator[str]:
         yield f"{share.profile}, {share.model} {share.model_sha256[:12]}"
         yield f"  verdicts  {_counts(share.verdicts)}"
         yield f"  reasons   {_counts(share.reasons)}"
+        if share.masked:
+            points = _plural(share.masked_points, "point")
+            yield f"  left out  {points} of {_plural(share.masked, 'result')}"
     if report.latency_s is not None:
         p50, p95 = (1000 * seconds for seconds in report.latency_s)
         yield f"latency     p50 {p50:.0f} ms, p95 {p95:.0f} ms"
