@@ -14,6 +14,7 @@ from xasnn_stream.physics.exafs.fourier import ForwardTransformed, estimate_nois
 from xasnn_stream.physics.exafs.wavenumber import wavenumber
 from xasnn_stream.physics.noise.points import NOISE_FROM_EV
 from xasnn_stream.physics.noise.propagation import propagate_normalized
+from xasnn_stream.physics.normalization.edge import half_step
 from xasnn_stream.physics.normalization.normalize import Normalized, normalize
 from xasnn_stream.physics.normalization.ranges import NEXT_EDGE_MARGIN_EV
 from xasnn_stream.physics.normalization.step_spread import step_spread
@@ -128,6 +129,7 @@ def _reduce(curves: Curves, request: "Request") -> _Reduced:
     quality = {
         "e0_ev": e0,
         "e0_shift_ev": e0 - curves.tabulated,
+        "half_step_ev": half_step(energy, normalized.flat, valid, e0),
         "edge_step": normalized.edge_step,
         "edge_step_std": step_std,
         "edge_step_spread": step_spread(

@@ -115,6 +115,9 @@ _GAP_EV = 8.0
 _E0_FAR_EV = 15.0
 """Maxima of the derivative of oxides lie up to 20 eV above the tabulated edge, those of
 metals within some eV of it."""
+_OFF_EDGE_EV = 13.0
+"""Half of the edge's rise lies within 10 eV of the maximum of the derivative in measured
+spectra; farther off, the maximum is one of the fine structure."""
 
 
 def flag_numbers(account: Account, quality: Mapping[str, float]) -> None:
@@ -125,6 +128,10 @@ def flag_numbers(account: Account, quality: Mapping[str, float]) -> None:
     if abs(shift) > _E0_FAR_EV:
         text = f"e0 is {shift:+.1f} eV from the tabulated edge"
         account.flag("e0_far", text)
+    rise = quality["half_step_ev"]
+    if abs(rise - quality["e0_ev"]) > _OFF_EDGE_EV:
+        text = f"half of the step is reached at {rise:.0f} eV, far from e0: the energy "
+        account.flag("off_edge", f"{text}axis is off, or e0; --e0 sets it")
     if quality["edge_gap_ev"] > _GAP_EV:
         text = f"points are {quality['edge_gap_ev']:.0f} eV apart at the edge"
         account.flag("gap", f"{text}: e0 and step are uncertain")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from xasnn_stream.edges import edge_window
 from xasnn_stream.physics.noise.points import local_noise
@@ -122,7 +123,10 @@ def _upright(curves: Curves, settings: Normalization) -> Curves:
     if not curves.accounts:
         return curves
     e0 = _near_edge(curves, settings)
-    step = normalize(curves.energy, curves.mu, curves.valid, settings, e0).edge_step
+    # A single spike among few points before the edge must not say which way it goes.
+    smooth = functional.pad(curves.mu, (2, 2), "reflect").unfold(-1, 5, 1)
+    smooth = smooth.median(-1).values
+    step = normalize(curves.energy, smooth, curves.valid, settings, e0).edge_step
     mu, turned = upright(curves.mu, step)
     for account, is_turned in zip(curves.accounts, turned.tolist(), strict=True):
         account.done["inverted"] = is_turned

@@ -24,7 +24,9 @@ def scatter(
     before = (relative >= found.pre1.unsqueeze(-1)) & (
         relative <= found.pre2.unsqueeze(-1)
     )
-    above = relative >= _ABOVE_EDGE_EV
+    # Beyond what was fitted a polynomial is nothing that flattened μ must keep to.
+    fitted = relative <= found.norm2.unsqueeze(-1)
+    above = (relative >= _ABOVE_EDGE_EV) & fitted
     noise = point_noise(energy, found.norm, valid, found.e0 + NOISE_FROM_EV)
     return (
         _rms(found.norm, before & valid),

@@ -162,6 +162,39 @@ def normalize_fluorescence(normalize, columns) -> NormalizedScan:
     return scan
 
 
+@pytest.mark.parametrize("shift", [-50.0, -30.0, 0.0, 50.0])
+def test_an_edge_outside_of_its_window_is_told(counts, tmp_path, shift):
+    moved = {**counts, "energy": counts["energy"] + shift}
+    file = written(tmp_path / "moved.dat", moved)
+    (scan,) = normalize_files(Request((file,), element="Pt", edge="L3"))
+    assert isinstance(scan, NormalizedScan)
+    assert ("off_edge" in codes(scan)) == (shift != 0)
+    assert scan.quality["half_step_ev"] == pytest.approx(11562.0 + shift, abs=4.0)
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_spike_before_the_edge_does_not_turn_a_scan_over(normalize, counts, place):
+    mu = np.log(counts["i0"] / counts["it"])
+    columns = {"energy": counts["energy"], "mu": mu}
+    clean = normalize(columns)
+    mu = mu.copy()
+    mu[place] -= 8.0
+    spiked = normalize({**columns, "mu": mu})
+    assert codes(spiked) == ["glitch"]
+    assert spiked.quality["edge_step"] == pytest.approx(
+        clean.quality["edge_step"], 5e-3
+    )
+
+
+def test_a_scan_may_leave_the_step_beyond_the_range_of_the_polynomial(
+    counts, normalize
+):
+    settings = Normalization(norm1=60.0, norm2=140.0, nnorm=3)
+    scan = normalize(counts, Reduction(normalization=settings))
+    assert scan.problem is None
+    assert np.abs(scan.arrays["flat"][-20:] - 1).max() > 0.5
+
+
 def test_a_saturated_channel_is_told(counts, normalize):
     counts["it"] = np.minimum(counts["it"], np.quantile(counts["it"], 0.9))
     assert "saturated" in codes(normalize(counts))
