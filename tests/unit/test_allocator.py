@@ -36,6 +36,8 @@ def faults(*, keep):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing is changed")
 def test_blocks_of_a_batch_are_not_given_back_before_the_next():
-    pages = 10 * 8 * 2**20 * 8 // 4096
-    assert faults(keep=True) < 0.01 * pages
-    assert faults(keep=False) > 0.9 * pages
+    # Fewer than one per page where the system gives out huge ones: at least one a block.
+    blocks = 10 * 8
+    given_back = faults(keep=False)
+    assert given_back > blocks
+    assert faults(keep=True) < 0.1 * given_back
