@@ -18,10 +18,15 @@ import torch
 
 from xasnn_stream.allocator import keep_freed_memory
 from xasnn_stream.benchmarks import larch
-from xasnn_stream.benchmarks.spectra import Spectra, on_common_grid, ragged
+from xasnn_stream.benchmarks.spectra import E0_EV, Spectra, on_common_grid, ragged
 from xasnn_stream.physics.normalization.normalize import normalize
 from xasnn_stream.physics.reduce import reduce
-from xasnn_stream.physics.settings import Background, Reduction, Transform
+from xasnn_stream.physics.settings import (
+    Background,
+    Normalization,
+    Reduction,
+    Transform,
+)
 from xasnn_stream.spectrum import FloatArray
 
 REDUCTION = Reduction(
@@ -39,6 +44,11 @@ _LARCH_SPECTRA = 6
 _MANY = (1_000, 10_000, 100_000)
 
 CHAIN = "pre_edge+autobk+xftf"
+_NORMALIZATION = {
+    "pre_edge": REDUCTION.normalization,
+    "pre_edge, e0 given": Normalization(e0=E0_EV),
+}
+"""Normalization alone, for both sides: with the search for e0 and without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +70,16 @@ CASES = (
     Case(CHAIN, _BATCH, ragged),
     Case(CHAIN, 1, on_common_grid),
     Case("pre_edge", _BATCH, on_common_grid),
+    Case("pre_edge, e0 given", _BATCH, on_common_grid),
     Case("pre_edge", _BATCH, ragged),
 )
 
 
 def _ours(case: Case, spectra: Spectra) -> Callable[[], object]:
+    if case.what == CHAIN:
+        return partial(_chain, spectra)
     of = (spectra.energy, spectra.mu, spectra.valid)
-    if case.what == "pre_edge":
-        return lambda: normalize(*of, REDUCTION.normalization)
-    return partial(_chain, spectra)
+    return partial(normalize, *of, _NORMALIZATION[case.what])
 
 
 def _reference(case: Case, spectra: Spectra) -> Callable[[int], object]:
@@ -78,8 +89,8 @@ def _reference(case: Case, spectra: Spectra) -> Callable[[int], object]:
 
     def one(i: int) -> object:
         energy, mu = rows[i % len(rows)]
-        if case.what == "pre_edge":
-            return larch.pre_edge(xafs, energy, mu, settings.normalization)
+        if case.what in _NORMALIZATION:
+            return larch.pre_edge(xafs, energy, mu, _NORMALIZATION[case.what])
         return larch.chain(
             xafs, energy, mu, settings.normalization, settings.background,
             settings.transform,

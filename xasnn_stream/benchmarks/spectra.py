@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from xasnn_stream.edges import edge_energy_ev
+from xasnn_stream.edges import EDGE_ENERGIES_EV
 from xasnn_stream.physics.instrument import HC2_OVER_2M_EV_A2
 from xasnn_stream.physics.ragged import stack
 
@@ -21,6 +21,8 @@ _SHELLS = (
 _AMPLITUDE, _MEAN_FREE_PATH_A = 0.4, 8.0
 _CORE_HOLE_EV = 5.0
 _NOISE = 1e-3
+
+E0_EV = EDGE_ENERGIES_EV["Pt"]["L3"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,28 +65,22 @@ def metal(energy: Tensor, e0: float) -> Tensor:
 
 def on_common_grid(count: int, seed: int = 0) -> Spectra:
     """Return `count` noisy spectra on one grid of about 420 points."""
-    e0 = _e0()
-    energy = grid(e0)
-    return Spectra(energy, _noisy(metal(energy, e0).expand(count, -1), seed), None)
+    energy = grid(E0_EV)
+    return Spectra(energy, _noisy(metal(energy, E0_EV).expand(count, -1), seed), None)
 
 
 def ragged(count: int, seed: int = 0) -> Spectra:
     """Return `count` noisy spectra, each on a grid and with a length of its own."""
     generator = torch.Generator().manual_seed(seed)
-    e0 = _e0()
     rows = []
     for _ in range(count):
         factor = 0.85 + 0.3 * torch.rand(3, generator=generator)
-        energy = grid(e0, *(factor * torch.tensor((8.0, 0.5, 0.05))).tolist())
+        energy = grid(E0_EV, *(factor * torch.tensor((8.0, 0.5, 0.05))).tolist())
         rows.append(
             energy[: len(energy) - int(40 * torch.rand(1, generator=generator))]
         )
     energy, valid = stack([row.numpy() for row in rows])
-    return Spectra(energy, _noisy(metal(energy, e0), seed + 1), valid)
-
-
-def _e0() -> float:
-    return edge_energy_ev("Pt", "L3") or math.nan
+    return Spectra(energy, _noisy(metal(energy, E0_EV), seed + 1), valid)
 
 
 def _noisy(mu: Tensor, seed: int) -> Tensor:

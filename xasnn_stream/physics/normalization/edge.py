@@ -134,22 +134,7 @@ def _find_on_grid(
     if plan is not None and allowed is None:
         return _find_at_once(grid, plan, mu)
     order = firsts.argsort()
-    places: list[int] = firsts[order].tolist()
-    counts = Counter(places)
-    sorted_mu = mu if len(counts) == 1 else mu[order]
-    smoothed = mu.new_empty(len(mu), _WIDTH)
-    starts, stops, rest = list[int](), list[int](), list[int]()
-    for at, count in counts.items():
-        rows = slice(len(starts), len(starts) + count)
-        worth = count > _FEW or len(counts) <= _FEW
-        plan = _refining(grid, at, mu.dtype) if worth else None
-        if plan is None:
-            rest += range(rows.start, rows.stop)
-            plan = _Refining(0, 0, mu.new_zeros(0, _WIDTH))
-        cut = sorted_mu[rows, plan.start : plan.stop]
-        torch.mm(cut, plan.matrix, out=smoothed[rows])
-        starts += [plan.start] * count
-        stops += [plan.stop] * count
+    smoothed, starts, stops = _smoothed(grid, mu, firsts, order)
     start = torch.tensor(starts, device=mu.device)
     width = torch.tensor(stops, device=mu.device) - start
     inside = None if allowed is None else _window(allowed[order], start, width)
@@ -157,11 +142,42 @@ def _find_on_grid(
     found[order] = grid.energy[start + _steepest_of(smoothed, width, inside)]
     if inside is not None:
         found[order] = torch.where(inside.any(-1), found[order], torch.nan)
-    if rest:
-        few = order[rest]
-        bounds = window and (window[0][few], window[1][few])
-        found[few] = _find(energy[few], mu[few], valid[few], bounds)
+    rest = order[width == 0]
+    if len(rest):
+        bounds = window and (window[0][rest], window[1][rest])
+        found[rest] = _find(energy[rest], mu[rest], valid[rest], bounds)
     return found
+
+
+def _smoothed(
+    grid: Grid, mu: Tensor, firsts: Tensor, order: Tensor
+) -> tuple[Tensor, list[int], list[int]]:
+    """Return the smoothed derivative around `firsts`, `batch x _WIDTH`, in `order`.
+
+    And the first and the last point of each row's part of the grid; both are the same
+    where no matrix is worth its making.
+    """
+    places: list[int] = firsts[order].tolist()
+    counts = Counter(places)
+    plans = {
+        at: _refining(grid, at, mu.dtype)
+        for at, count in counts.items()
+        if count > _FEW or len(counts) <= _FEW
+    }
+    made = [plan for plan in plans.values() if plan is not None]
+    low = min((plan.start for plan in made), default=0)
+    high = max((plan.stop for plan in made), default=0)
+    near = mu[:, low:high] if len(counts) == 1 else mu[:, low:high][order]
+    smoothed = mu.new_empty(len(mu), _WIDTH)
+    starts, stops = list[int](), list[int]()
+    for at, count in counts.items():
+        rows = slice(len(starts), len(starts) + count)
+        plan = plans.get(at) or _Refining(low, low, mu.new_zeros(0, _WIDTH))
+        cut = near[rows, plan.start - low : plan.stop - low]
+        torch.mm(cut, plan.matrix, out=smoothed[rows])
+        starts += [plan.start] * count
+        stops += [plan.stop] * count
+    return smoothed, starts, stops
 
 
 def _find_at_once(grid: Grid, plan: _Refining, mu: Tensor) -> Tensor:
