@@ -171,7 +171,7 @@ def test_recording_what_is_stored_can_be_interrupted(tmp_path):
 
 
 @pytest.mark.parametrize("after_s", [0.05, 0.2])
-def test_a_kill_leaves_whole_lines(tmp_path, after_s):
+def test_a_kill_leaves_whole_lines_and_at_most_one_begun(tmp_path, after_s):
     file = tmp_path / "killed.jsonl"
     line = encode_line("event", {"uid": "e", "data": {"mca": list(range(5000))}})
     with subprocess.Popen([*COMMAND, "-", str(file)], stdin=subprocess.PIPE) as process:
@@ -190,9 +190,11 @@ def test_a_kill_leaves_whole_lines(tmp_path, after_s):
         feeding.join(10)
         with contextlib.suppress(BrokenPipeError):
             process.stdin.close()
-    written = file.read_bytes()
-    assert len(written) % len(line) == 0
-    assert set(written.split(b"\n")) == {line.rstrip(), b""}
+    *whole, begun = file.read_bytes().split(b"\n")
+    assert whole
+    assert set(whole) == {line.rstrip()}
+    # The system may end a write of several pages at one of them.
+    assert line.startswith(begun)
 
 
 def _wait_for(file):
