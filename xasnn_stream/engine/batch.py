@@ -98,7 +98,9 @@ def compute(context: Context, absorption: Absorption) -> Batch:
     model, settings = context.model, context.settings.normalization
     cleaned = clean(context, absorption)
     absorption = cleaned.absorption
-    sample = context.curves(absorption.energy, absorption.mu, absorption.valid)
+    # Denoising may choose another inflection point: e0 is that of μ as measured.
+    sample = context.curves(absorption.energy, cleaned.measured, absorption.valid)
+    sample = replace(sample, mu=absorption.mu)
     of = references(context, absorption)
     next_edge = context.next_edge_ev
     mine, theirs = (c.reach(next_edge) for c in (sample, of.curves))

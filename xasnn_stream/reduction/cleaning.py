@@ -90,14 +90,18 @@ def _denoised(curves: Curves, e0: Tensor, name: str) -> Curves:
     found = DENOISERS[name](curves.energy, curves.mu, curves.valid, curves.noise, e0)
     for account in curves.accounts:
         account.done["denoised"] = name
-    return replace(curves, mu=found.mu)
+    return replace(curves, mu=found.mu, measured=curves.mu)
 
 
 def edges(curves: Curves, settings: Normalization) -> Tensor:
-    """Return e0 of every row (`batch`, eV): as given, else found near the table's."""
+    """Return e0 of every row (`batch`, eV): as given, else found near the table's.
+
+    Found in μ as measured: smoothing may choose another inflection point.
+    """
     if settings.e0 is not None:
         return torch.full_like(curves.mu[:, 0], settings.e0)
-    return find_e0(curves.energy, curves.mu, curves.valid, _windows(curves))
+    mu = curves.mu if curves.measured is None else curves.measured
+    return find_e0(curves.energy, mu, curves.valid, _windows(curves))
 
 
 def _windows(curves: Curves) -> tuple[Tensor, Tensor]:

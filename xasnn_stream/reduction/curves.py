@@ -57,6 +57,7 @@ class Curves:
 
     `i0`, `reference` and `transmission` are NaN in rows that have none; `noise` is one
     standard deviation of a point of μ before it was smoothed, NaN before it was read.
+    `measured` is that μ, None where it was not smoothed.
     """
 
     accounts: tuple[Account, ...]
@@ -67,6 +68,7 @@ class Curves:
     reference: Tensor
     transmission: Tensor
     noise: Tensor
+    measured: Tensor | None = None
 
     @property
     def count(self) -> Tensor:
@@ -94,7 +96,9 @@ class Curves:
     def rows(self, chosen: Sequence[int]) -> "Curves":
         """Return some rows."""
         tensors = {name: getattr(self, name)[list(chosen)] for name in _TENSORS}
-        return Curves(tuple(self.accounts[row] for row in chosen), **tensors)
+        accounts = tuple(self.accounts[row] for row in chosen)
+        measured = None if self.measured is None else self.measured[list(chosen)]
+        return Curves(accounts, **tensors, measured=measured)
 
     def kept(self, keep: Tensor) -> "Curves":
         """Return the batch with only the points to keep, `batch x points`."""

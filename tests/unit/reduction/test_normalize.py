@@ -6,9 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from xasnn_stream.engine.foil import read_foil
 from xasnn_stream.errors import UsageError
+from xasnn_stream.physics.denoise.denoiser import Denoised
+from xasnn_stream.physics.denoise.table import DENOISERS
 from xasnn_stream.physics.settings import Background, Normalization, Reduction
 from xasnn_stream.reduction.normalize_files import (
     Cleaning,
@@ -51,6 +54,11 @@ def written(path: Path, columns: dict[str, np.ndarray]) -> Path:
         path, np.stack(list(columns.values()), 1), header=HEADER[2:] + " ".join(columns)
     )
     return path
+
+
+def moving_the_edge(energy, mu, valid, noise, e0):
+    """A denoiser after which the edge lies four points higher."""
+    return Denoised(torch.cat((mu[:, :1].expand(-1, 4), mu[:, :-4]), -1), None)
 
 
 def codes(scan: NormalizedScan) -> list[str]:
@@ -208,6 +216,14 @@ def test_noise_stays_that_of_the_points_when_they_are_smoothed(counts, normalize
         raw.quality["edge_step_std"], rel=0.05
     )
     assert smooth.quality["epsilon_k"] < raw.quality["epsilon_k"]
+
+
+def test_e0_is_of_the_curve_before_it_was_denoised(counts, normalize, monkeypatch):
+    monkeypatch.setitem(DENOISERS, "whittaker", moving_the_edge)
+    raw, smooth = normalize(counts), normalize(counts, denoise="whittaker")
+    assert smooth.parameters["e0"] == raw.parameters["e0"]
+    moved = np.abs(smooth.arrays["mu"] - raw.arrays["mu"])
+    assert moved.max() > 0.1 * raw.quality["edge_step"]
 
 
 def test_rebinning_tells_its_bins(counts, normalize):
