@@ -31,29 +31,36 @@ _SCALE_EV = 300.0
 class Aligned:
     """Repeats beside what the others say; all `scans x points`.
 
-    `target` is the mean of the other scans brought onto a scan's axis and scale,
-    `target_variance` its own noise squared; `leverage` the share of a point's noise
-    that the fit followed.
+    `target` is the mean of the other scans brought onto a scan's axis and scale, at
+    `at` of the common `axis` (`1 x points`) and times `factor` (`scans x 1`); `basis`
+    (`scans x points x columns`) is orthonormal and spans what the fit follows.
     """
 
     target: Tensor
-    target_variance: Tensor
-    leverage: Tensor
+    at: Tensor
+    axis: Tensor
+    factor: Tensor
+    basis: Tensor
+
+    def of_noise(self, noise: Tensor) -> Tensor:
+        """Return what noise of the scans adds to the target, both `scans x points`."""
+        valid = torch.ones_like(noise, dtype=torch.bool)
+        together = _onto(self.axis, self.at, noise / self.factor, valid)
+        others = _at(self.at, self.axis, _others(together)) * self.factor
+        own = self.basis.mT @ (noise - others).unsqueeze(-1)
+        return others + (self.basis @ own).squeeze(-1)
 
 
 def align(energy: Tensor, mu: Tensor, e0: float) -> Aligned:
     """Compare each scan (`scans x points`, ascending) with the mean of the others."""
     valid = torch.ones_like(mu, dtype=torch.bool)
     axis = energy[:1]
-    scans = len(mu)
     together = _onto(axis, energy, mu, valid)
     fit = _fit(energy, mu, axis, _others(together), torch.zeros_like(mu), e0)
     for _ in range(_ROUNDS):
         together = _onto(axis, energy - fit.shift, (mu - fit.rest) / fit.factor, valid)
         fit = _fit(energy, mu, axis, _others(together), fit.shift, e0)
-    scatter = (together - together.mean(0)).square().sum(0, keepdim=True) / (scans - 1)
-    spread = _at(energy - fit.shift, axis, scatter.expand_as(mu)) * fit.factor.square()
-    return Aligned(fit.target, spread / (scans - 1), fit.leverage)
+    return Aligned(fit.target, energy - fit.shift, axis, fit.factor, fit.basis)
 
 
 def _others(together: Tensor) -> Tensor:
@@ -67,7 +74,7 @@ class _Fit:
     shift: Tensor
     factor: Tensor
     rest: Tensor
-    leverage: Tensor
+    basis: Tensor
 
 
 def _fit(
@@ -94,7 +101,7 @@ def _fit(
         shift=shift - change / factor,
         factor=factor,
         rest=rest,
-        leverage=q.square().sum(-1),
+        basis=q,
     )
 
 

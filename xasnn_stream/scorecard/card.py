@@ -103,7 +103,7 @@ def table_row(row: Score | Hallucination) -> str:
 
 def _gains(row: Score) -> Sequence[str]:
     gains = (row.gain_db, row.gain_xanes_db, row.gain_exafs_db)
-    return [f"{gain + 0.0:.1f}" for gain in gains]
+    return [f"{round(gain, 1) + 0.0:.1f}" for gain in gains]
 
 
 def _biases(row: Score) -> Sequence[str]:

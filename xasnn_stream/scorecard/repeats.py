@@ -3,6 +3,8 @@
 # torch's stubs leave these functions untyped:
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +25,11 @@ from xasnn_stream.scorecard.score import WHITE_LINE_WITHIN_EV, XANES_EV, Score
 
 FEWEST = 4
 _WHITE_LINE_HALF_EV = 0.5
+_SEED = 11
+_DRAWN_SCANS = 500
+"""Scans of drawn noise, which give a gain to a few hundredths of a decibel."""
+_SMALL = 0.2
+"""Of the noise: so much more does not change how a denoiser smooths."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,9 +94,15 @@ def score_repeats(repeats: Repeats, name: str, denoiser: Denoiser) -> Score:
     energy, mu, valid = repeats.energy, repeats.mu, repeats.valid
     e0 = find_e0(energy, mu, valid, _limits(repeats.window, mu))
     noise = local_noise(energy, mu, valid, e0)
-    smooth = denoiser(energy, mu, valid, noise, e0).mu
+
+    def denoise(mu: Tensor) -> Tensor:
+        times = len(mu) // len(energy)
+        of = [each.repeat(times, 1) for each in (energy, valid, noise)]
+        return denoiser(of[0], mu, of[1], of[2], e0.repeat(times)).mu
+
+    smooth = denoise(mu)
     norm = (smooth - repeats.pre_edge) / repeats.edge_step
-    before, after = _errors(repeats, norm)
+    before, after = _errors(repeats, norm, denoise)
     xanes = energy < repeats.e0 + XANES_EV
     everywhere = torch.ones_like(xanes)
     gains = [
@@ -115,16 +128,32 @@ def score_repeats(repeats: Repeats, name: str, denoiser: Denoiser) -> Score:
     )
 
 
-def _errors(repeats: Repeats, norm: Tensor) -> tuple[Tensor, Tensor]:
+def _errors(
+    repeats: Repeats, norm: Tensor, denoise: Callable[[Tensor], Tensor]
+) -> tuple[Tensor, Tensor]:
     """Return the squared errors before and after, `scans x points`.
 
-    Both free of the target's own noise and of what the alignment took of the scan's.
+    A target follows part of a scan's own noise, and has noise of the others. What both
+    do to the squared differences is asked with noise drawn anew, of the same size.
     """
     aligned = repeats.aligned
-    own = (repeats.norm - aligned.target).square() / (1 - aligned.leverage)
-    before = own - aligned.target_variance
-    after = (norm - aligned.target).square() + aligned.leverage * own
-    return before, after - aligned.target_variance
+    before = (repeats.norm - aligned.target).square()
+    after = (norm - aligned.target).square()
+    sigma = _local(before.mean(0).sqrt())
+    generator = torch.Generator().manual_seed(_SEED)
+    draws = math.ceil(_DRAWN_SCANS / len(norm))
+    shape = (draws, *norm.shape)
+    drawn = torch.randn(shape, generator=generator, dtype=norm.dtype) * sigma
+    small = _SMALL * drawn * repeats.edge_step
+    both = torch.cat((repeats.mu + small, repeats.mu - small)).flatten(0, 1)
+    plus, minus = denoise(both).unflatten(0, (2, *shape[:2]))
+    left = (plus - minus) / (2 * _SMALL * repeats.edge_step)
+    target = torch.stack([aligned.of_noise(each) for each in drawn])
+    seen = (drawn - target).square()
+    more_before = (drawn.square() - seen).mean(0)
+    more_after = (left.square() - (left - target).square()).mean(0)
+    larger = (sigma / _local(seen.mean((0, 1)).sqrt())).square()
+    return before + larger * more_before, after + larger * more_after
 
 
 def _local(scatter: Tensor, half: int = 10) -> Tensor:
