@@ -117,6 +117,7 @@ def _on_grid(
         else:
             known.append((operator, rows))
     parts = _by_operators(mu, edge_step.to(mu.dtype), settings, known)
+    single.sort()
     if single:
         rows = torch.tensor(single, device=mu.device)
         every = torch.ones_like(mu[rows], dtype=torch.bool)

@@ -147,13 +147,19 @@ def test_rows_of_a_batch_do_not_touch_each_other():
     assert torch.equal(spoiled.chi[0], together.chi[0])
 
 
-def test_order_of_rows_does_not_matter():
-    energy, mu, at, step = noisy(20)
+@pytest.mark.parametrize("batch", [6, 20, 40])
+def test_order_of_rows_does_not_matter(batch):
+    energy, mu, at, step = noisy(batch)
     at[::2] = energy[energy > E0][2]
-    order = torch.randperm(20, generator=torch.Generator().manual_seed(1))
-    straight = autobk(energy, mu, None, at, step, SETTINGS)
-    mixed = autobk(energy, mu[order], None, at[order], step[order], SETTINGS)
-    # Only the second call has seen rows enough of a grid to build its matrix.
+    order = torch.randperm(batch, generator=torch.Generator().manual_seed(1))
+    # No other test has had matrices made for these.
+    settings = Background(rbkg=1.0 + batch / 1000)
+    straight = autobk(energy, mu, None, at, step, settings)
+    mixed = autobk(energy, mu[order], None, at[order], step[order], settings)
+    rows = energy.expand(batch, -1)
+    ragged = autobk(rows, mu, None, at, step, settings)
+    assert torch.allclose(ragged.chi, straight.chi, atol=1e-9)
+    # A second call may have seen rows enough of a grid to build its matrix.
     assert torch.allclose(mixed.chi, straight.chi[order], atol=1e-9)
 
 
