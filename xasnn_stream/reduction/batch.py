@@ -23,11 +23,11 @@ from xasnn_stream.reduction.amplitude import tell_amplitude
 from xasnn_stream.reduction.checks import flag_numbers
 from xasnn_stream.reduction.cleaning import edges, usable_curves
 from xasnn_stream.reduction.curves import Account, Curves
-from xasnn_stream.reduction.errors import Errors, errors_of
 from xasnn_stream.reduction.normalized_scan import NormalizedScan
 from xasnn_stream.reduction.scatter import gap_at_edge
 from xasnn_stream.reduction.short_scans import short_scans, with_short_scans
 from xasnn_stream.reduction.signal import Signal
+from xasnn_stream.reduction.standard_deviations import Errors, errors_of
 from xasnn_stream.spectrum import FloatArray
 
 if TYPE_CHECKING:
@@ -140,6 +140,7 @@ def _reduce(curves: Curves, request: "Request") -> _Reduced:
         "epsilon_r": of_chi.epsilon_r,
         "k_max": background.kmax,
         "edge_gap_ev": gap_at_edge(energy, valid, e0),
+        "start_ev": limits[0],
         "end_ev": limits[1],
         "next_edge_ev": torch.where(ends < curves.end, ends, torch.nan),
         "n_points": curves.count,

@@ -180,6 +180,14 @@ def test_an_edge_outside_of_its_window_is_told(counts, tmp_path, shift):
     assert scan.quality["half_step_ev"] == pytest.approx(11562.0 + shift, abs=4.0)
 
 
+@pytest.mark.parametrize(("start", "is_short"), [(-30.0, True), (-60.0, False)])
+def test_a_pre_edge_too_short_for_a_line_is_told(normalize, counts, start, is_short):
+    kept = counts["energy"] > 11564.0 + start
+    scan = normalize({name: values[kept] for name, values in counts.items()})
+    assert ("short_pre_edge" in codes(scan)) == is_short
+    assert start <= scan.quality["start_ev"] < start + 10.0
+
+
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_a_spike_before_the_edge_does_not_turn_a_scan_over(normalize, counts, place):
     mu = np.log(counts["i0"] / counts["it"])
