@@ -5,6 +5,7 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -33,6 +34,12 @@ SETTLE_S = 5.0
 INTERNET = (socket.AF_INET, socket.AF_INET6)
 MEASURED = Path(__file__).parents[2] / "shared" / "xas-data"
 EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"
+
+
+def pytest_configure() -> None:
+    """Let children end at Ctrl-C: a shell's background job is started deaf to it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

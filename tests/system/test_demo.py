@@ -19,8 +19,6 @@ SCANS = 3
 @pytest.fixture
 def demo():
     command = [sys.executable, "-m", "xasnn_stream.cli.main", "demo", "--json"]
-    # Tests run as a shell's background job ignore Ctrl-C, and so would what they start.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         [*command, "--scans", str(SCANS)],
         stdout=subprocess.PIPE,
@@ -28,7 +26,6 @@ def demo():
         text=True,
         start_new_session=True,
     )
-    signal.signal(signal.SIGINT, before)
     yield process
     if process.poll() is None:
         process.terminate()
