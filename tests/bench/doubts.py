@@ -22,6 +22,7 @@ from xasnn_stream.engine.foil import read_foil
 from xasnn_stream.engine.resident import Engine
 from xasnn_stream.engine.settings import EngineSettings
 from xasnn_stream.estimate import Estimate
+from xasnn_stream.physics.denoise.table import DENOISERS
 from xasnn_stream.profile import load_profile
 from xasnn_stream.shipped import model_folder
 from xasnn_stream.sources.codec import decode_line
@@ -32,6 +33,9 @@ E0 = 11564.0
 PARTS_EV = (92, 150, 200, 250, 300, 350)
 GLITCHES_EV = (-80, -5, 0, 4, 8, 12, 25, 40, 60, 85, 200, 300)
 GLITCHES = (0.02, 0.1, 0.5, 1.5)
+JUMPS = ((0.01, 30), (0.02, 60), (0.03, 30), (0.05, 30), (0.3, 30))
+NOISES = (0.0, 0.01)
+"""Noise of a point added before denoising, in units of μ; the step is about one."""
 
 Flaw = Callable[[FloatArray, FloatArray], FloatArray]
 """From energy relative to the edge and μ to μ with the flaw."""
@@ -76,7 +80,7 @@ def harmonics(share: float) -> Flaw:
 FLAWS: dict[str, Flaw] = {
     "none": lambda x, mu: mu,
     **{f"oxide {share:g}": oxide(share) for share in (0.1, 0.3, 1.0)},
-    **{f"jump of {h:g} at 30 eV": jump(30, h) for h in (0.01, 0.05, 0.3)},
+    **{f"jump of {h:g} at {at} eV": jump(at, h) for h, at in JUMPS},
     **{f"glitch of {h:g} at 60 eV": glitch(60, h) for h in (0.02, 0.1, 0.5)},
     "edge step 1 % too low": misnormalized(0.01),
     "self-absorption 0.2": absorbed(0.2),
@@ -142,15 +146,27 @@ def row(
         for e, w in zip(found, whole, strict=True)
         if e.verdict == "ok"
     ]
-    wrong = sum(
-        not d.interval[0] <= t <= d.interval[1]
+    known = [
+        (e, e.descriptors["cn1"], t)
         for e, t in zip(found, truth, strict=True)
-        if e.verdict == "ok" and (d := e.descriptors["cn1"]).interval
-    )
+        if e.descriptors
+    ]
+    errors = [d.value - t for _, d, t in known]
+    wrong = [
+        e.verdict
+        for e, d, t in known
+        if d.interval and not d.interval[0] <= t <= d.interval[1]
+    ]
+    spreads = [e.quality.step_spread for e, _, _ in known]
     return {
         "flaw": name,
         "verdicts": Counter(e.verdict for e in found),
-        "ok_but_wrong": wrong,
+        "ok_but_wrong": wrong.count("ok"),
+        "wrong": len(wrong),
+        "cn1_error_rms": round(float(np.sqrt(np.mean(np.square(errors)))), 3)
+        if errors
+        else None,
+        "median_step_spread": round(float(np.median(spreads)), 4) if spreads else None,
         "largest_cn1_error_if_ok": round(max(trusted), 2) if trusted else None,
         "masked": Counter(e.quality.n_masked for e in found),
         "median_cn1_change": round(float(np.median(moved)), 2) if moved else None,
@@ -179,6 +195,29 @@ def of_fluorescence(
             print(json.dumps(row(name, found, whole, truth)))
 
 
+def noisier(spectrum: Spectrum, noise: float) -> Spectrum:
+    """Return the sweep with more noise."""
+    draws = np.random.default_rng(spectrum.run.scan_id)
+    more = draws.normal(0, noise, len(spectrum.energy_ev))
+    return flawed(spectrum, lambda x, mu: mu + more)
+
+
+def of_denoisers(
+    settings: EngineSettings, foil: str, spectra: Sequence[Spectrum], truth: list[float]
+) -> None:
+    for noise in NOISES:
+        noisy = [noisier(s, noise) for s in spectra]
+        whole: list[Estimate] = []
+        for name in DENOISERS:
+            cleaning = replace(settings.cleaning, denoise=name)
+            chosen = replace(settings, cleaning=cleaning)
+            engine = Engine.load(model_folder("pt-l3-xanes"), chosen, read_foil(foil))
+            found = engine.estimate(noisy)
+            whole = whole or found
+            title = f"noise {noise:g} more, denoised by {name}"
+            print(json.dumps(row(title, found, whole, truth)))
+
+
 def main(documents: str, foil: str) -> None:
     profile = load_profile("sim-step")
     engine = Engine.load(model_folder(profile.model), profile.engine, read_foil(foil))
@@ -193,6 +232,7 @@ def main(documents: str, foil: str) -> None:
         name = f"glitch of {height:g} at {len(flaws)} energies"
         print(json.dumps(row(name, found, whole * len(flaws), truth * len(flaws))))
     of_fluorescence(engine.settings, foil, spectra, truth)
+    of_denoisers(engine.settings, foil, spectra, truth)
     for last_ev in PARTS_EV:
         found = engine.estimate([up_to(s, last_ev) for s in spectra])
         print(json.dumps(row(f"ends at {last_ev:+d} eV", found, whole, truth)))
