@@ -29,6 +29,15 @@ def model_folders() -> list[Path]:
     )
 
 
+def model_part(name: str) -> tuple[Path, str]:
+    """Return a model's folder, and of `NAME#Pd_K` the part that is named, else nothing.
+
+    ModelError as `model_folder`.
+    """
+    folder, _, part = name.partition("#")
+    return model_folder(folder), part
+
+
 def model_folder(name_or_path: str) -> Path:
     """Return the folder of a shipped model's name, or of a path.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from xasnn_stream.errors import ModelError
-from xasnn_stream.manifest import MANIFEST, Manifest, read_manifest, reading
+from xasnn_stream.manifest import MANIFEST, Manifest, read_manifest, read_parts, reading
 from xasnn_stream.shipped import model_folder, model_folders
 
 CONDITION, LEVEL = "N1", "0.9"
@@ -39,9 +39,12 @@ def register(subparsers: argparse._SubParsersAction) -> None:
 def list_models(arguments: argparse.Namespace) -> int:
     """Print a line per shipped model."""
     for folder in model_folders():
-        manifest = read_manifest(folder)
         with reading(folder / MANIFEST):
-            print(json.dumps(manifest.document) if arguments.json else _line(manifest))
+            if arguments.json:
+                print(json.dumps(read_manifest(folder).document))
+                continue
+            for manifest in read_parts(folder):
+                print(_line(manifest))
     return 0
 
 
@@ -52,7 +55,8 @@ def show(arguments: argparse.Namespace) -> int:
         print(json.dumps(manifest.document))
     else:
         with reading(manifest.folder / MANIFEST):
-            page = "\n".join(_page(manifest, _card(manifest.folder)))
+            card = _card(manifest.folder)
+            page = "\n".join(_page(read_parts(manifest.folder), card))
         print(page)
     return 0
 
@@ -107,27 +111,36 @@ def _metrics(manifest: Manifest) -> list[dict[str, Any]]:
     return [row for row in rows if row["condition"] == CONDITION]
 
 
-def _page(manifest: Manifest, card: dict[str, str]) -> Iterator[str]:
-    yield f"{manifest.name}  {manifest.element} {manifest.edge}"
-    yield f"sha256 {manifest.sha256}"
+def _page(parts: Sequence[Manifest], card: dict[str, str]) -> Iterator[str]:
+    first = parts[0]
+    edges = (f"{manifest.element} {manifest.edge}" for manifest in parts)
+    yield f"{first.name}  {', '.join(edges)}"
+    yield f"sha256 {first.sha256}"
     yield ""
     yield from card.get("", "").splitlines()
+    for manifest in parts:
+        yield from _promises(manifest)
+    if limits := card.get("Limits"):
+        yield ""
+        yield "Limits"
+        yield from limits.splitlines()
+
+
+def _promises(manifest: Manifest) -> Iterator[str]:
+    """Say what is believed of one edge, and how far."""
+    of = f", {manifest.element} {manifest.edge}" if manifest.part else ""
     yield ""
-    yield "Domain (beyond it the verdict is outside)"
+    yield f"Domain{of} (beyond it the verdict is outside)"
     for name in manifest.descriptors:
         low, high = manifest.domain[name]
         yield f"  {name:<6} {low:g} to {high:g} {manifest.units[name]}".rstrip()
     if rows := _metrics(manifest):
         yield ""
         yield (
-            f"Held-out particles, nuisance set {CONDITION}: MAE (ridge regression), "
+            f"Held-out particles{of}, nuisance set {CONDITION}: MAE (ridge regression), "
             "how often the 90 % interval covers, its median width"
         )
         yield from _table(rows, manifest.descriptors)
-    if limits := card.get("Limits"):
-        yield ""
-        yield "Limits"
-        yield from limits.splitlines()
 
 
 def _table(rows: Sequence[dict[str, Any]], names: Sequence[str]) -> Iterator[str]:

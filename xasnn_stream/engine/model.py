@@ -12,7 +12,7 @@ from safetensors.torch import load
 from torch import Tensor
 
 from xasnn_stream.errors import ModelError
-from xasnn_stream.manifest import MANIFEST, Manifest, read_manifest, reading
+from xasnn_stream.manifest import MANIFEST, Manifest, read_part, reading
 from xasnn_stream.uncertainty.novelty import NoveltySpace
 
 WEIGHTS = "ensemble.safetensors"
@@ -56,15 +56,18 @@ class Model:
         }
 
 
-def load_model(folder: str | Path, device: str = "cpu") -> Model:
+def load_model(folder: str | Path, device: str = "cpu", part: str = "") -> Model:
     """Read a model folder and verify it against its manifest.
+
+    A model is of one edge: where the folder reads several, `part` names it, as `Pd_K`.
 
     Raises
     ------
     ModelError
-        If the folder lacks a file, a hash differs, or the manifest is of another kind.
+        If the folder lacks a file, a hash differs, the manifest is of another kind, or
+        it must be said which edge is meant.
     """
-    manifest = read_manifest(folder)
+    manifest = read_part(folder, part)
     tensors = _tensors(manifest, device)
     with reading(manifest.folder / WEIGHTS):
         grid = tensors["grid"]
@@ -110,9 +113,11 @@ def _tensors(manifest: Manifest, device: str) -> dict[str, Tensor]:
     with reading(manifest.folder / MANIFEST):
         weights = contents[WEIGHTS]
     with reading(manifest.folder / WEIGHTS, SafetensorError):
+        prefix = f"{manifest.part}." if manifest.part else ""
         return {
-            name: tensor.to(device=device, dtype=torch.float64)
+            name.removeprefix(prefix): tensor.to(device=device, dtype=torch.float64)
             for name, tensor in load(weights).items()
+            if name.startswith(prefix)
         }
 
 

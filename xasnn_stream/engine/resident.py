@@ -59,8 +59,11 @@ class Engine:
         settings: EngineSettings,
         reference: Foil | None = None,
         device: str | None = None,
+        part: str = "",
     ) -> "Engine":
         """Load a model folder on CUDA where there is one, else on the CPU.
+
+        `part` names the edge, as `Pd_K`, where the folder reads several.
 
         Raises
         ------
@@ -69,7 +72,7 @@ class Engine:
         """
         if device is None:
             device = "cuda" if torch.cuda.is_available() else "cpu"
-        return cls(load_model(model_folder, device), settings, reference)
+        return cls(load_model(model_folder, device, part), settings, reference)
 
     def warm_up(self) -> None:
         """Run the whole path once on a made-up edge, so that the first sweep is quick."""

@@ -21,6 +21,7 @@ from xasnn_stream.engine.settings import (
     QualityLimits,
 )
 from xasnn_stream.errors import ModelError
+from xasnn_stream.manifest import read_part
 from xasnn_stream.physics.settings import Normalization
 from xasnn_stream.profile.physics import (
     CleaningModel,
@@ -34,8 +35,8 @@ from xasnn_stream.profile.runs import (
     RuleModel,
     SignalModel,
 )
-from xasnn_stream.profile.section import Name, Path, Section
-from xasnn_stream.shipped import model_folder
+from xasnn_stream.profile.section import ModelName, Name, Path, Section
+from xasnn_stream.shipped import model_part
 
 Role = Literal["i0", "it", "ir", "if", "icr", "ocr", "dwell"]
 
@@ -91,7 +92,10 @@ class ProfileModel(Section):
     grid: GridModel = Field(
         default_factory=GridModel, description="energies of stored results"
     )
-    model: Name = Field(description="folder in models/ that reads the spectra")
+    model: ModelName = Field(
+        description="folder in models/ that reads the spectra; with #Pd_K behind it "
+        "where it reads several edges"
+    )
 
     @field_validator("signals")
     @classmethod
@@ -115,7 +119,7 @@ class ProfileModel(Section):
     @classmethod
     def _is_there(cls, model: str) -> str:
         try:
-            model_folder(model)
+            read_part(*model_part(model))
         except ModelError as error:
             raise ValueError(str(error)) from error
         return model

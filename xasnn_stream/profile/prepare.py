@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from xasnn_stream.errors import ProfileError
 from xasnn_stream.profile.load import Profile, load_profile
-from xasnn_stream.shipped import model_folder
+from xasnn_stream.shipped import model_part
 
 if TYPE_CHECKING:
     from xasnn_stream.engine.resident import Engine
@@ -39,10 +39,10 @@ def load_engines(
     from xasnn_stream.engine.resident import Engine
 
     foil = read_foil(reference) if reference is not None else None
-    engines = {
-        profile.name: Engine.load(model_folder(profile.model), profile.engine, foil)
-        for profile in profiles
-    }
+    engines = dict[str, Engine]()
+    for profile in profiles:
+        folder, part = model_part(profile.model)
+        engines[profile.name] = Engine.load(folder, profile.engine, foil, part=part)
     for engine in engines.values():
         if engine.foil_note:
             logger.warning("%s", engine.foil_note)

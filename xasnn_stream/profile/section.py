@@ -11,6 +11,9 @@ _PATH = r"^[^.]+(\.[^.]+)*$"
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Positive = Annotated[Number, Field(gt=0)]
 Path = Annotated[StrictStr, Field(pattern=_PATH)]
+ModelName = Annotated[
+    StrictStr, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*(#[A-Z][a-z]?_(K|L[123]))?$")
+]
 Name = Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 
 
