@@ -1,0 +1,1 @@
+"""Partial coordination numbers of two elements, from both their edges together."""
