@@ -1,0 +1,74 @@
+"""The library in memory: site spectra in foil units, and which particles have them all."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xasnn_stream.spectrum import FloatArray
+
+SHELL_BULK_CN = (12.0, 6.0, 24.0, 12.0)
+"""Neighbours in the first four shells of an fcc crystal."""
+
+BULK = "bulk"
+"""The name of the crystal among the particles."""
+
+_SHAPES = {
+    "ico": "icosahedral",
+    "hcp": "hcp",
+    "deca": "decahedral",
+    "mdeca": "decahedral",
+}
+_FCC = "fcc"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Library:
+    """Site spectra of one element and edge; rows are (site, lattice scale).
+
+    `mu` (`rows x energy`) is in units of the flattened, normalized foil, `atomic`
+    (`energy`) the same without neighbours. `cn` (`rows x 4`), `r1` (`rows`, Å).
+    `particles` maps a name to its (site id, multiplicity) pairs.
+    """
+
+    element: str
+    edge: str
+    x: FloatArray
+    mu: FloatArray
+    atomic: FloatArray
+    site: NDArray[np.str_]
+    scale: FloatArray
+    cn: FloatArray
+    r1: FloatArray
+    particles: Mapping[str, tuple[tuple[str, int], ...]]
+    bulk_site: str
+    sha256: str
+
+    @property
+    def scales(self) -> tuple[float, ...]:
+        """Lattice scales present, ascending."""
+        return tuple(sorted(set(self.scale.tolist())))
+
+    def rows(self, scale: float) -> dict[str, int]:
+        """Return the row of every site that is present at a lattice scale."""
+        at_scale = np.flatnonzero(self.scale == scale)
+        return {str(self.site[row]): int(row) for row in at_scale}
+
+    def complete(self, scale: float) -> tuple[str, ...]:
+        """Return the particles all of whose sites are present at a lattice scale."""
+        present = self.rows(scale).keys()
+        return tuple(
+            name
+            for name, sites in self.particles.items()
+            if all(site in present for site, _ in sites)
+        )
+
+
+def shape_class(particle: str) -> str:
+    """Return the lattice a particle is cut from, by its name.
+
+    >>> shape_class("ico55"), shape_class("to38")
+    ('icosahedral', 'fcc')
+    """
+    return _SHAPES.get(particle.split("_")[0].rstrip("0123456789"), _FCC)
