@@ -111,15 +111,15 @@ def compute(context: Context, absorption: Absorption) -> Batch:
     foil = see(of.curves, settings, limits)
     differences = _subtracted(model, seen, foil, of)
     parts = decompose(model.parameters, scaling_of(model.tensors), differences)
-    margin = model.quantiles[LEVEL] * parts.std
+    low, high = model.interval(parts, LEVEL)
     level = noise_level(differences.noise)
     axis_shift, axis_shift_std = of.axis_shift(foil)
     corrected = _corrected(context, axis_shift)
     edge_shift = seen.position - foil.position - axis_shift.nan_to_num(0.0)
     return Batch(
         parts=parts,
-        low=parts.value - margin,
-        high=parts.value + margin,
+        low=low,
+        high=high,
         novelty=novelty_tests(model.novelty, differences.values, level),
         outliers=_outliers(seen),
         sample=moved(seen, corrected),

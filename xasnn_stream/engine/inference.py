@@ -30,6 +30,8 @@ class Differences:
         level the networks are told.
     directions
         One-standard-deviation curves of correlated errors, `batch x errors x bins`.
+    edge_shift
+        Edge of the sample less that of the foil, eV, `batch`; NaN without a foil.
     white
         How counting noise propagates; None if the bins are independent.
     """
@@ -37,6 +39,7 @@ class Differences:
     values: Tensor
     noise: Tensor
     directions: Tensor
+    edge_shift: Tensor
     white: White | None = None
 
 

@@ -185,5 +185,6 @@ def subtract(
         values=mine.values - foil_values,
         noise=(mine.noise.square() + foil_noise.square()).sqrt(),
         directions=torch.stack(steps, 1),
+        edge_shift=torch.where(has_foil, sample.position - foil.position, torch.nan),
         white=white,
     )

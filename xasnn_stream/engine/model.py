@@ -13,6 +13,7 @@ from torch import Tensor
 
 from xasnn_stream.errors import ModelError
 from xasnn_stream.manifest import MANIFEST, Manifest, read_part, reading
+from xasnn_stream.uncertainty.decomposition import Parts
 from xasnn_stream.uncertainty.novelty import NoveltySpace
 
 WEIGHTS = "ensemble.safetensors"
@@ -54,6 +55,11 @@ class Model:
             for name, tensor in self.tensors.items()
             if name.startswith(prefix)
         }
+
+    def interval(self, parts: Parts, level: float) -> tuple[Tensor, Tensor]:
+        """Return the lower and upper end of the calibrated interval, `batch x outputs`."""
+        margin = self.quantiles[level] * parts.std
+        return parts.value - margin, parts.value + margin
 
 
 def load_model(folder: str | Path, device: str = "cpu", part: str = "") -> Model:

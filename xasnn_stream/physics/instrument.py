@@ -1,4 +1,4 @@
-"""What stands between a site spectrum and a beamline's counts, as linear operators.
+"""What stands between a site spectrum and a beamline's counts: operators and their sizes.
 
 All functions take spectra on a uniform energy grid, `(..., energy)`, and are batched:
 parameters have the leading shape `(...)` and broadcast.
@@ -9,12 +9,77 @@ parameters have the leading shape `(...)` and broadcast.
 # pyright: reportUnknownArgumentType=false
 
 import math
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 HC2_OVER_2M_EV_A2 = 3.80998212
 """ħ²/2mₑ in eV Å², so that k² = (E - E0) / 3.81 with k in 1/Å."""
+
+Range = tuple[float, float]
+"""Lowest and highest value of what is drawn uniformly between them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Nuisances:
+    """Ranges of everything that stands between a structure and its measured spectrum.
+
+    *Theory*, one draw for sample and foil together: `stretch` (1) and Gaussian
+    `broadening` (eV FWHM), and `amplitude` (1) of their difference. *Beamline*, sample
+    and foil drawn apart: `shift` (eV), `scale` of the energy axis (1), `resolution` (eV
+    FWHM on top of `broadening`), `thickness` (share of the signal at the height of the
+    step that the curve loses, as by leakage), `edge_step` (1), `slope_per_100ev` of the post-edge line, `noise` and
+    `foil_noise` (per 1 eV, in edge steps; below zero is none). *Sample*: `delta_sigma2`
+    (Å², against the foil) and `self_absorption`.
+    """
+
+    stretch: Range
+    broadening: Range
+    amplitude: Range
+    shift: Range
+    scale: Range
+    resolution: Range
+    thickness: Range
+    edge_step: Range
+    slope_per_100ev: Range
+    delta_sigma2: Range
+    self_absorption: Range
+    noise: Range
+    foil_noise: Range
+
+
+NONE = Nuisances(
+    **(
+        dict.fromkeys(Nuisances.__slots__, (0.0, 0.0))
+        | {"stretch": (1.0, 1.0), "amplitude": (1.0, 1.0)}
+    )
+)
+"""A perfect beamline and a perfect theory."""
+
+N1 = replace(
+    NONE,
+    stretch=(1.00, 1.05),
+    broadening=(0.0, 3.0),
+    amplitude=(0.85, 1.05),
+    shift=(-0.6, 0.6),
+    edge_step=(-0.012, 0.012),
+    slope_per_100ev=(-0.012, 0.012),
+    delta_sigma2=(0.0, 0.004),
+    self_absorption=(0.0, 0.01),
+    noise=(0.0, 0.006),
+    foil_noise=(0.0, 0.003),
+)
+"""The set that models are compared on; recipes may draw more widely."""
+
+
+def absorb_again(mu: Tensor, share: Tensor) -> Tensor:
+    """Damp normalized spectra as self-absorption and thickness do, unit step kept.
+
+    μ → μ (1 + a) / (1 + a μ), `share` a having the leading shape of `mu`, `(...)`.
+    """
+    share = share.unsqueeze(-1)
+    return mu * (1 + share) / (1 + share * mu)
 
 
 def resample(mu: Tensor, x: Tensor, at: Tensor) -> Tensor:

@@ -1,9 +1,7 @@
-"""Set N1: from a structure to the difference spectrum a beamline would have given.
+"""From a structure to the difference spectrum a beamline would have given.
 
-Three classes. *Theory* (one draw for sample and foil): stretch, Gaussian broadening,
-amplitude of the difference. *Beamline* (sample and foil apart): energy shift, edge
-step, post-edge slope, noise. *Sample*: thermal damping relative to the foil,
-self-absorption, lattice scale (drawn with the mixture).
+What stands between them, in which sizes, is `physics.instrument.Nuisances`; the lattice
+scale is drawn with the mixture.
 """
 
 from dataclasses import dataclass, replace
@@ -15,9 +13,16 @@ from torch import Tensor
 from xasnn_stream.engine.inference import Differences
 from xasnn_stream.library import Library
 from xasnn_stream.physics.align import bin_means, edge_position
-from xasnn_stream.physics.instrument import broaden, damp, distort_energy
+from xasnn_stream.physics.instrument import (
+    Nuisances,
+    Range,
+    absorb_again,
+    broaden,
+    damp,
+    distort_energy,
+)
 from xasnn_stream.training.mixtures import REFERENCE_SCALE
-from xasnn_stream.training.recipe import Input, Nuisances, Range
+from xasnn_stream.training.recipe import Input
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,21 +58,35 @@ def stage(library: Library, grid: Input) -> Stage:
     )
 
 
-def quiet(nuisances: Nuisances) -> Nuisances:
-    """Return the same set with every nuisance off, noise included."""
-    off = dict.fromkeys(Nuisances.__slots__, (0.0, 0.0))
-    return Nuisances(**(off | {"stretch": (1.0, 1.0), "amplitude": (1.0, 1.0)}))
-
-
 def with_noise(nuisances: Nuisances, sample: float, foil: float) -> Nuisances:
     """Return the same set at fixed noise levels, per 1 eV in units of the step."""
     return replace(nuisances, noise=(sample, sample), foil_noise=(foil, foil))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Measured:
+    """Curves of samples and their foils before they are aligned.
+
+    `sample` and `foil` are `draws x energy` on the library's `x`, normalized; `noise`
+    (`2 x draws`) is that of each per 1 eV.
+    """
+
+    sample: Tensor
+    foil: Tensor
+    noise: Tensor
+
+
 def differences(
     on: Stage, weights: Tensor, nuisances: Nuisances, rng: torch.Generator
 ) -> Differences:
-    """Draw one measurement of each structure.
+    """Draw one measurement of each structure, `weights` being `draws x rows`."""
+    return subtracted(on, measured(on, weights, nuisances, rng))
+
+
+def measured(
+    on: Stage, weights: Tensor, nuisances: Nuisances, rng: torch.Generator
+) -> Measured:
+    """Draw curves of structures and their foils as a beamline would have given them.
 
     `weights` is `draws x rows`; see `mixtures`. Noise is white per point of the
     library's grid with the density that gives `noise` per 1 eV.
@@ -81,12 +100,13 @@ def differences(
     sample = weights @ on.mu
     sample = damp(sample, on.x, on.atomic, drawn(nuisances.delta_sigma2))
     sample = on.foil + drawn(nuisances.amplitude).unsqueeze(-1) * (sample - on.foil)
-    absorbed = drawn(nuisances.self_absorption).unsqueeze(-1)
-    sample = sample * (1 + absorbed) / (1 + absorbed * sample)
+    sample = absorb_again(sample, drawn(nuisances.self_absorption))
     pair = torch.stack((sample, on.foil.expand_as(sample)))
-    stretch = drawn(nuisances.stretch).expand(2, count)
+    pair = absorb_again(pair, drawn(nuisances.thickness, 2))
+    stretch = drawn(nuisances.stretch) + drawn(nuisances.scale, 2)
     pair = distort_energy(pair, on.x, drawn(nuisances.shift, 2), stretch)
-    pair = broaden(pair, on.x, drawn(nuisances.broadening).expand(2, count))
+    width = torch.hypot(drawn(nuisances.broadening), drawn(nuisances.resolution, 2))
+    pair = broaden(pair, on.x, width)
     pair = pair * (1 + drawn(nuisances.edge_step, 2).unsqueeze(-1))
     slope = drawn(nuisances.slope_per_100ev, 2).unsqueeze(-1)
     pair = pair + slope * on.x.clamp(min=0) / 100
@@ -94,15 +114,23 @@ def differences(
     noise = noise.clamp(min=0)
     per_point = noise / (on.x[1] - on.x[0]).sqrt()
     pair = pair + per_point.unsqueeze(-1) * torch.randn(pair.shape, generator=rng)
+    return Measured(pair[0], pair[1], noise)
 
-    curves = pair.flatten(0, 1)
-    seen = on_grid(on, curves, _position(on.x, curves)).unflatten(0, (2, count))
-    level = noise.square().sum(0).sqrt()
+
+def subtracted(on: Stage, pair: Measured) -> Differences:
+    """Align curves with their foils on their own edges and subtract, on the grid."""
+    count = pair.sample.shape[0]
+    curves = torch.cat((pair.sample, pair.foil))
+    position = _position(on.x, curves)
+    sample, foil = on_grid(on, curves, position).unflatten(0, (2, count))
+    edge, foil_edge = position.unflatten(0, (2, count))
+    level = pair.noise.square().sum(0).sqrt()
     bins = on.grid.numel()
     return Differences(
-        values=seen[0] - seen[1],
+        values=sample - foil,
         noise=level.unsqueeze(-1).expand(count, bins),
         directions=torch.zeros(count, 0, bins),
+        edge_shift=edge - foil_edge,
     )
 
 

@@ -7,11 +7,11 @@ from typing import Any, TypeVar, get_args, get_origin
 import yaml
 
 from xasnn_stream.errors import UsageError
+from xasnn_stream.physics.instrument import Nuisances
 from xasnn_stream.physics.white_line import WhiteLine
 
 SCHEMA = "xasnn.recipe/1"
 _MIN_MEMBERS = 2
-Range = tuple[float, float]
 T = TypeVar("T")
 
 
@@ -33,22 +33,6 @@ class Mixtures:
     pairs: float
     scaled: float
     bulk: float
-
-
-@dataclass(frozen=True, slots=True)
-class Nuisances:
-    """Ranges of everything that stands between a structure and its measured spectrum."""
-
-    stretch: Range
-    broadening: Range
-    amplitude: Range
-    shift: Range
-    edge_step: Range
-    slope_per_100ev: Range
-    delta_sigma2: Range
-    self_absorption: Range
-    noise: Range
-    foil_noise: Range
 
 
 @dataclass(frozen=True, slots=True)
