@@ -30,6 +30,7 @@ def fit_ensemble(
     settings: Fit,
     rng: torch.Generator,
     progress: Callable[[float], None],
+    architecture: str = "mlp",
 ) -> dict[str, Tensor]:
     """Train all members at once, each on its own draws; return stacked parameters.
 
@@ -47,7 +48,7 @@ def fit_ensemble(
         settings.depth,
         targets.shape[1],
     )
-    parameters = initialize(shape, rng)
+    parameters = initialize(shape, rng, architecture)
     for tensor in parameters.values():
         tensor.requires_grad_(True)
     optimizer = torch.optim.AdamW(
