@@ -27,7 +27,7 @@ class Nuisances:
 
     *Theory*, one draw for sample and foil together: `stretch` (1) and Gaussian
     `broadening` (eV FWHM), and `amplitude` (1) of their difference. *Beamline*, sample
-    and foil drawn apart: `shift` (eV), `scale` of the energy axis (1), `resolution` (eV
+    and foil drawn apart: `shift` (eV), `energy_scale` (of the axis, 1), `resolution` (eV
     FWHM on top of `broadening`), `thickness` (share of the signal at the height of the
     step that the curve loses, as by leakage), `edge_step` (1), `slope_per_100ev` of the post-edge line, `noise` and
     `foil_noise` (per 1 eV, in edge steps; below zero is none). *Sample*: `delta_sigma2`
@@ -38,7 +38,7 @@ class Nuisances:
     broadening: Range
     amplitude: Range
     shift: Range
-    scale: Range
+    energy_scale: Range
     resolution: Range
     thickness: Range
     edge_step: Range

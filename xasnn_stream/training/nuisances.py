@@ -103,7 +103,7 @@ def measured(
     sample = absorb_again(sample, drawn(nuisances.self_absorption))
     pair = torch.stack((sample, on.foil.expand_as(sample)))
     pair = absorb_again(pair, drawn(nuisances.thickness, 2))
-    stretch = drawn(nuisances.stretch) + drawn(nuisances.scale, 2)
+    stretch = drawn(nuisances.stretch) + drawn(nuisances.energy_scale, 2)
     pair = distort_energy(pair, on.x, drawn(nuisances.shift, 2), stretch)
     width = torch.hypot(drawn(nuisances.broadening), drawn(nuisances.resolution, 2))
     pair = broaden(pair, on.x, width)
