@@ -1,6 +1,6 @@
 """The training pool: spectra drawn once, and which member may see which of them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -85,18 +85,33 @@ def draw_pool(
     progress: Callable[[float], None],
 ) -> Pool:
     """Draw the pool; a member may see a draw if none of its fold's sites is in it."""
+    chunks: list[tuple[Tensor, ...]] = []
+    for weights, allowed in draw_structures(library, recipe, parts, rng, progress):
+        drawn = differences(on, weights, recipe.nuisances, rng)
+        truth = labels(library, weights, recipe.descriptors)
+        chunks.append((drawn.values, drawn.noise[:, 0], truth, allowed))
+    return Pool(*(torch.cat(column) for column in zip(*chunks, strict=True)))
+
+
+def draw_structures(
+    library: Library,
+    recipe: Recipe,
+    parts: Split,
+    rng: torch.Generator,
+    progress: Callable[[float], None],
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield structures chunk by chunk, as many as the pool holds, and who may see them.
+
+    A chunk is weights, `draws x rows`, and `draws x members`.
+    """
     kit = training_structures(library, recipe, parts)
     fold_rows = torch.stack([_rows_of(library, fold) for fold in parts.folds], -1)
-    chunks: list[tuple[Tensor, ...]] = []
     for start in range(0, recipe.fit.pool, _CHUNK):
         count = min(_CHUNK, recipe.fit.pool - start)
         weights = draw(kit, recipe.mixtures, count, rng)
-        drawn = differences(on, weights, recipe.nuisances, rng)
-        truth = labels(library, weights, recipe.descriptors)
         seen = (weights != 0).to(torch.float32) @ fold_rows
-        chunks.append((drawn.values, drawn.noise[:, 0], truth, seen == 0))
+        yield weights, seen == 0
         progress((start + count) / recipe.fit.pool)
-    return Pool(*(torch.cat(column) for column in zip(*chunks, strict=True)))
 
 
 def _rows_of(library: Library, names: Sequence[str]) -> Tensor:
