@@ -4,6 +4,7 @@ What stands between them, in which sizes, is `physics.instrument.Nuisances`; the
 scale is drawn with the mixture.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,7 +16,6 @@ from xasnn_stream.library import Library
 from xasnn_stream.physics.align import bin_means, edge_position
 from xasnn_stream.physics.instrument import (
     Nuisances,
-    Range,
     absorb_again,
     broaden,
     damp,
@@ -68,12 +68,14 @@ class Measured:
     """Curves of samples and their foils before they are aligned.
 
     `sample` and `foil` are `draws x energy` on the library's `x`, normalized; `noise`
-    (`2 x draws`) is that of each per 1 eV.
+    (`2 x draws`) is that of each per 1 eV. `sizes` are what was drawn of every nuisance,
+    `draws`, or `2 x draws` where sample and foil differ.
     """
 
     sample: Tensor
     foil: Tensor
     noise: Tensor
+    sizes: Mapping[str, Tensor]
 
 
 def differences(
@@ -93,28 +95,31 @@ def measured(
     """
     count = weights.shape[0]
 
-    def drawn(bounds: Range, *shape: int) -> Tensor:
-        low, high = bounds
-        return low + (high - low) * torch.rand(*shape, count, generator=rng)
+    sizes: dict[str, Tensor] = {}
+
+    def drawn(name: str, *shape: int) -> Tensor:
+        low, high = getattr(nuisances, name)
+        sizes[name] = low + (high - low) * torch.rand(*shape, count, generator=rng)
+        return sizes[name]
 
     sample = weights @ on.mu
-    sample = damp(sample, on.x, on.atomic, drawn(nuisances.delta_sigma2))
-    sample = on.foil + drawn(nuisances.amplitude).unsqueeze(-1) * (sample - on.foil)
-    sample = absorb_again(sample, drawn(nuisances.self_absorption))
+    sample = damp(sample, on.x, on.atomic, drawn("delta_sigma2"))
+    sample = on.foil + drawn("amplitude").unsqueeze(-1) * (sample - on.foil)
+    sample = absorb_again(sample, drawn("self_absorption"))
     pair = torch.stack((sample, on.foil.expand_as(sample)))
-    pair = absorb_again(pair, drawn(nuisances.thickness, 2))
-    stretch = drawn(nuisances.stretch) + drawn(nuisances.energy_scale, 2)
-    pair = distort_energy(pair, on.x, drawn(nuisances.shift, 2), stretch)
-    width = torch.hypot(drawn(nuisances.broadening), drawn(nuisances.resolution, 2))
+    pair = absorb_again(pair, drawn("thickness", 2))
+    stretch = drawn("stretch") + drawn("energy_scale", 2)
+    pair = distort_energy(pair, on.x, drawn("shift", 2), stretch)
+    width = torch.hypot(drawn("broadening"), drawn("resolution", 2))
     pair = broaden(pair, on.x, width)
-    pair = pair * (1 + drawn(nuisances.edge_step, 2).unsqueeze(-1))
-    slope = drawn(nuisances.slope_per_100ev, 2).unsqueeze(-1)
+    pair = pair * (1 + drawn("edge_step", 2).unsqueeze(-1))
+    slope = drawn("slope_per_100ev", 2).unsqueeze(-1)
     pair = pair + slope * on.x.clamp(min=0) / 100
-    noise = torch.stack((drawn(nuisances.noise), drawn(nuisances.foil_noise)))
+    noise = torch.stack((drawn("noise"), drawn("foil_noise")))
     noise = noise.clamp(min=0)
     per_point = noise / (on.x[1] - on.x[0]).sqrt()
     pair = pair + per_point.unsqueeze(-1) * torch.randn(pair.shape, generator=rng)
-    return Measured(pair[0], pair[1], noise)
+    return Measured(pair[0], pair[1], noise, sizes)
 
 
 def subtracted(on: Stage, pair: Measured) -> Differences:
