@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from xasnn_stream.errors import LibraryError
 from xasnn_stream.library.hdf5 import HDF5_ENDINGS, read_hdf5
+from xasnn_stream.spectrum import FloatArray
 
 PARTICLES_FILE = "particles.json"
 
@@ -57,6 +58,23 @@ class Contents:
             return self.arrays[name]
         except KeyError:
             raise refusal(self.path, f"it has no field {name}") from None
+
+    def numbers(self, name: str) -> FloatArray:
+        """Return one array as finite numbers.
+
+        Raises
+        ------
+        LibraryError
+            Naming the array if it is missing or holds anything else.
+        """
+        found = self.field(name)
+        try:
+            values = np.asarray(found, float)
+        except (TypeError, ValueError) as error:
+            raise refusal(self.path, f"{name} holds no numbers") from error
+        if not np.isfinite(values).all():
+            raise refusal(self.path, f"{name} holds values that are not finite")
+        return values
 
 
 def refusal(path: Path, why: str) -> LibraryError:

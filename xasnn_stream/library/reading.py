@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xasnn_stream.errors import LibraryError
+from xasnn_stream.library.alloys import is_alloy, join
 from xasnn_stream.library.contents import (
     Contents,
     library_files,
@@ -29,12 +30,20 @@ def read_library(
 
     In a folder, `<Element>_<edge>` goes before its variants.
 
+    Sites of alloys are joined with those of the pure metal, which lies beside them.
+
     Raises
     ------
     LibraryError
         If files are missing, lack a field, or several libraries could be meant.
     """
-    return library_of(read_contents(_chosen(Path(path), element, edge)))
+    contents = read_contents(_chosen(Path(path), element, edge))
+    if not is_alloy(contents):
+        return library_of(contents)
+    beside = f"{contents.element}_{contents.edge}{contents.path.suffix}"
+    pure = library_of(read_contents(contents.path.with_name(beside)))
+    units, _ = _foil_units(contents, pure.x)
+    return join(contents, pure, units)
 
 
 def _chosen(path: Path, element: str | None, edge: str | None) -> Path:
@@ -68,13 +77,8 @@ def library_of(contents: Contents) -> Library:
         Naming the field that is missing or does not fit.
     """
     x, mu, site, scale, cn, r1 = _rows(contents)
-    calibration = _calibration(contents)
+    units, to_x = _foil_units(contents, x)
     try:
-        amplitude = float(calibration["norm_amp"])
-        slope = float(calibration["norm_slope_per_100eV"])
-        to_x = float(calibration["energy_shift_eV"]) - float(
-            calibration["E0_tabulated"]
-        )
         index = contents.index
         bulk_site = str(index["bulk_site"])
         particles = {
@@ -87,7 +91,6 @@ def library_of(contents: Contents) -> Library:
     except (AttributeError, TypeError, ValueError) as error:
         why = f"its index of particles is of another form: {error}"
         raise refusal(contents.path, why) from error
-    units = amplitude + slope * np.clip(x, 0, None) / 100
     return Library(
         element=contents.element,
         edge=contents.edge,
@@ -110,9 +113,9 @@ def _rows(
     FloatArray, FloatArray, NDArray[np.str_], FloatArray, FloatArray, FloatArray
 ]:
     """Return x, mu, site, scale, cn and r1, all of fitting shapes and finite."""
-    x = _numbers(contents, "x")
-    mu, cn = _numbers(contents, "mu"), _numbers(contents, "cn")
-    scale, r1 = np.round(_numbers(contents, "scale"), 4), _numbers(contents, "R1")
+    x = contents.numbers("x")
+    mu, cn = contents.numbers("mu"), contents.numbers("cn")
+    scale, r1 = np.round(contents.numbers("scale"), 4), contents.numbers("R1")
     site = contents.field("site_id").astype(str)
     rows = len(site)
     wanted = ((rows, len(x)), (rows,), (rows,), (rows, _SHELLS), (rows,))
@@ -130,15 +133,22 @@ def _rows(
     return x, mu, site, scale, cn, r1
 
 
-def _numbers(contents: Contents, name: str) -> FloatArray:
-    stored = contents.field(name)
+def _foil_units(contents: Contents, x: FloatArray) -> tuple[FloatArray, float]:
+    """Return the factor that makes spectra those of the foil, and absolute energy → x."""
+    calibration = _calibration(contents)
     try:
-        values = np.asarray(stored, float)
+        amplitude = float(calibration["norm_amp"])
+        slope = float(calibration["norm_slope_per_100eV"])
+        to_x = float(calibration["energy_shift_eV"]) - float(
+            calibration["E0_tabulated"]
+        )
+    except KeyError as error:
+        why = f"its calibration of {contents.element} has no field {error.args[0]}"
+        raise refusal(contents.path, why) from error
     except (TypeError, ValueError) as error:
-        raise refusal(contents.path, f"{name} holds no numbers") from error
-    if not np.isfinite(values).all():
-        raise refusal(contents.path, f"{name} holds values that are not finite")
-    return values
+        why = f"its calibration of {contents.element} is of another form: {error}"
+        raise refusal(contents.path, why) from error
+    return amplitude + slope * np.clip(x, 0, None) / 100, to_x
 
 
 def _calibration(contents: Contents) -> Mapping[str, Any]:
@@ -160,9 +170,9 @@ def _atomic(contents: Contents, x: FloatArray, to_x: float) -> FloatArray:
         if name.startswith(_BACKGROUND)
     ]
     at = min(scales, key=lambda scale: abs(float(scale) - 1.0), default="1.00")
-    background = _numbers(contents, f"{_BACKGROUND}{at}")
-    energy = _numbers(contents, f"raw_e_{at}")
-    absolute = energy + _numbers(contents, f"raw_Eabs_offset_{at}")
+    background = contents.numbers(f"{_BACKGROUND}{at}")
+    energy = contents.numbers(f"raw_e_{at}")
+    absolute = energy + contents.numbers(f"raw_Eabs_offset_{at}")
     if absolute.ndim > 1:
         absolute, background = absolute[0], background[0]
     return np.asarray(np.interp(x, absolute + to_x, background), float)

@@ -1,7 +1,7 @@
 """The library in memory: site spectra in foil units, and which particles have them all."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,8 @@ class Library:
 
     `mu` (`rows x energy`) is in units of the flattened, normalized foil, `atomic`
     (`energy`) the same without neighbours. `cn` (`rows x 4`), `r1` (`rows`, Å).
-    `particles` maps a name to its (site id, multiplicity) pairs.
+    `particles` maps a name to its (site id, multiplicity) pairs. `columns` are further
+    numbers of every row (`rows`), by the descriptor that is their mean over atoms.
     """
 
     element: str
@@ -44,6 +45,9 @@ class Library:
     particles: Mapping[str, tuple[tuple[str, int], ...]]
     bulk_site: str
     sha256: str
+    columns: Mapping[str, FloatArray] = field(
+        default_factory=lambda: dict[str, FloatArray]()
+    )
 
     @property
     def scales(self) -> tuple[float, ...]:

@@ -206,4 +206,6 @@ def labels(library: Library, weights: Tensor, descriptors: Iterable[str]) -> Ten
     bonds = weights * cn[:, 0]
     columns = {f"cn{i + 1}": numbers[:, i] for i in range(numbers.shape[1])}
     columns["r1"] = bonds @ r1 / bonds.sum(-1)
+    for name, column in library.columns.items():
+        columns[name] = weights @ torch.from_numpy(column.astype(np.float32))
     return torch.stack([columns[name] for name in descriptors], -1)
