@@ -27,6 +27,7 @@ COMMANDS = (
     "normalize",
     "train",
     "evaluate",
+    "library",
     "bench",
     "scorecard",
     "check",
@@ -51,6 +52,8 @@ _EXTRAS = {
     "ophyd": "sim",
     "h5py": "files",
     "matplotlib": "files",
+    "scipy": "train",
+    "sklearn": "train",
 }
 
 

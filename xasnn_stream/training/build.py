@@ -21,7 +21,7 @@ from xasnn_stream.library import SHELL_BULK_CN, Library, read_library
 from xasnn_stream.manifest import MANIFEST, SCHEMA
 from xasnn_stream.training.calibrate import Calibration, calibrate, calibrate_novelty
 from xasnn_stream.training.card import FIGURE, write_card
-from xasnn_stream.training.evaluation import evaluate, whole_particles
+from xasnn_stream.training.evaluation import evaluate_own
 from xasnn_stream.training.fit import fit_ensemble, fit_ridge, scaling_for
 from xasnn_stream.training.nuisances import Stage, on_grid, stage
 from xasnn_stream.training.pool import Split, draw_pool, split
@@ -67,8 +67,7 @@ def train(recipe_path: Path, output: Path, progress: Progress) -> Path:
     _write_manifest(output, manifest)
     # The model is evaluated as loaded from disk: the card describes what is shipped.
     model = load_model(output)
-    held_out = whole_particles(library, recipe.held_out)
-    manifest["metrics"] = list(evaluate(model, recipe, library, held_out, "held-out"))
+    manifest["metrics"] = list(evaluate_own(model, recipe, library))
     write_card(output, manifest, model, library, recipe)
     manifest["files"] |= _hashes(output, ("card.md", FIGURE, RECIPE, WEIGHTS))
     _write_manifest(output, manifest)
@@ -140,6 +139,8 @@ def _manifest(recipe: Recipe, library: Library, trained: _Trained) -> dict[str, 
     domain = {
         f"cn{i + 1}": [0.0, n + _DOMAIN_MARGIN_CN] for i, n in enumerate(SHELL_BULK_CN)
     }
+    for name in library.columns:
+        domain[name] = domain["cn1"]
     domain["r1"] = [
         round(float(r1.min()) - _DOMAIN_MARGIN_R1, 3),
         round(float(r1.max()) + _DOMAIN_MARGIN_R1, 3),
