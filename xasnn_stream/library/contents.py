@@ -76,6 +76,18 @@ class Contents:
             raise refusal(self.path, f"{name} holds values that are not finite")
         return values
 
+    def raw(self, name: str, scale: float) -> str:
+        """Return the field of the program's own `name` at the nearest lattice scale.
+
+        `name` is `e`, `mu`, `mu0`, `key`, `Eabs_offset` or `fermi`.
+        """
+        start = "raw_mu0_"
+        scales = [
+            key.removeprefix(start) for key in self.arrays if key.startswith(start)
+        ]
+        nearest = min(scales, key=lambda at: abs(float(at) - scale), default="1.00")
+        return f"raw_{name}_{nearest}"
+
 
 def refusal(path: Path, why: str) -> LibraryError:
     """Return the error about a file that cannot be used as a library."""

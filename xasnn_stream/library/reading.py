@@ -20,7 +20,6 @@ from xasnn_stream.spectrum import FloatArray
 
 _PER_ROW = ("mu", "site_id", "scale", "cn", "R1")
 _SHELLS = 4
-_BACKGROUND = "raw_mu0_"
 
 
 def read_library(
@@ -164,15 +163,9 @@ def _atomic(contents: Contents, x: FloatArray, to_x: float) -> FloatArray:
 
     That of the lattice scale nearest to one: the atom knows little of its lattice.
     """
-    scales = [
-        name.removeprefix(_BACKGROUND)
-        for name in contents.arrays
-        if name.startswith(_BACKGROUND)
-    ]
-    at = min(scales, key=lambda scale: abs(float(scale) - 1.0), default="1.00")
-    background = contents.numbers(f"{_BACKGROUND}{at}")
-    energy = contents.numbers(f"raw_e_{at}")
-    absolute = energy + contents.numbers(f"raw_Eabs_offset_{at}")
+    background = contents.numbers(contents.raw("mu0", 1.0))
+    offset = contents.numbers(contents.raw("Eabs_offset", 1.0))
+    absolute = contents.numbers(contents.raw("e", 1.0)) + offset
     if absolute.ndim > 1:
         absolute, background = absolute[0], background[0]
     return np.asarray(np.interp(x, absolute + to_x, background), float)

@@ -1,0 +1,172 @@
+"""`xasnn-stream library`: what training libraries hold, how good they are, making them."""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from xasnn_stream.libraries.foil_fit import FoilFit, Theory
+    from xasnn_stream.libraries.overview import Overview
+    from xasnn_stream.library import Contents
+
+_LISTED = 12
+
+
+def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command to the command line."""
+    parser = subparsers.add_parser(
+        "library",
+        help="show, check and build training libraries",
+        description="Training libraries: computed spectra of single sites, and which "
+        "sites make up which particle.",
+    )
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    _register_show(actions)
+    _register_fit(actions)
+
+
+def _register_show(actions: Any) -> None:
+    show = actions.add_parser(
+        "show",
+        help="counts, ranges and pictures",
+        description="What a library holds. A particle is complete where all its sites "
+        "have rows.",
+    )
+    _add_path(show)
+    show.add_argument(
+        "--plot", type=Path, metavar="DIR", help="draw the spectra into a folder"
+    )
+    show.add_argument(
+        "--foil", metavar="FILE", help="with --plot: the crystal against this foil"
+    )
+    show.set_defaults(run=run_show)
+
+
+def _register_fit(actions: Any) -> None:
+    fit = actions.add_parser(
+        "fit",
+        help="theory against measured foils",
+        description="Fit shift, broadening, amplitude and slope of the computed crystal "
+        "to one foil, and hold the result against others, whose energy axis alone is "
+        "free.",
+    )
+    _add_path(fit)
+    fit.add_argument("--foil", metavar="FILE", required=True, help="the foil to fit")
+    fit.add_argument(
+        "--check", metavar="FILE", nargs="+", default=[], help="foils to check it on"
+    )
+    fit.add_argument(
+        "--stretch", action="store_true", help="let the energy axis stretch as well"
+    )
+    fit.set_defaults(run=run_fit)
+
+
+def _add_path(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "path", type=Path, metavar="PATH", help="a library: npz or HDF5, or a folder"
+    )
+    parser.add_argument("--json", action="store_true", help="JSON lines")
+
+
+def run_show(arguments: argparse.Namespace) -> int:
+    """Print what each library of the path holds, and draw it if asked."""
+    from xasnn_stream.errors import UsageError
+    from xasnn_stream.libraries.overview import overview
+    from xasnn_stream.library import library_files, read_contents
+    from xasnn_stream.library.alloys import is_alloy
+
+    files = library_files(arguments.path)
+    if arguments.foil and (not arguments.plot or len(files) > 1):
+        raise UsageError("--foil needs --plot and a path that is one library")
+    for file in files:
+        contents = read_contents(file)
+        found = overview(contents)
+        if arguments.json:
+            print(json.dumps(found.document(), allow_nan=False), flush=True)
+        else:
+            print(_shown(found), flush=True)
+        if arguments.plot:
+            from xasnn_stream.libraries.pictures import draw_library
+
+            if arguments.foil and is_alloy(contents):
+                raise UsageError(f"{file} holds no pure crystal to compare with a foil")
+            fit = _fitted(contents, arguments.foil) if arguments.foil else None
+            for drawn in draw_library(contents, arguments.plot, fit):
+                print(f"{drawn}", file=sys.stderr)
+    return 0
+
+
+def _fitted(contents: "Contents", foil: str) -> "FoilFit":
+    from xasnn_stream.libraries.foil_fit import fit_foil, read_measured
+
+    measured = read_measured(foil, contents.element, contents.edge)
+    return fit_foil(_theory(contents), measured)
+
+
+def _theory(contents: "Contents") -> "Theory":
+    from xasnn_stream.libraries.theory import bulk
+
+    return partial(bulk, contents)
+
+
+def _shown(found: "Overview") -> str:
+    variant = f" ({found.variant})" if found.variant else ""
+    lines = [
+        f"{found.element} {found.edge}{variant}: {found.rows} rows, "
+        f"{found.sites} different sites  {found.file}"
+    ]
+    for at in found.scales:
+        lines.append(
+            f"  scale {at.scale:<6g} {at.sites} sites, {len(at.complete)} complete "
+            f"particles: {', '.join(at.complete) or 'none'}"
+        )
+        if at.missing:
+            lines.append(f"  {'':12s} sites missing: {_counted(at.missing)}")
+    lines += [f"  {name:12s} {_counted(group)}" for name, group in found.groups.items()]
+    ranges = (f"{name} {low:g}…{high:g}" for name, (low, high) in found.ranges.items())
+    return "\n".join([*lines, f"  ranges       {', '.join(ranges)}"])
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    shown = [f"{name} {count}" for name, count in list(counts.items())[:_LISTED]]
+    more = len(counts) - len(shown)
+    return ", ".join(shown) + (f", {more} more" if more else "")
+
+
+def run_fit(arguments: argparse.Namespace) -> int:
+    """Print the fit to a foil and how well it holds on others."""
+    from xasnn_stream.libraries.foil_fit import check_foil, fit_foil, read_measured
+    from xasnn_stream.library import library_files, read_contents, read_library
+
+    path = arguments.path
+    if path.is_dir() and len(library_files(path)) > 1:
+        read_library(path)  # says which there are
+    contents = read_contents(library_files(path)[0])
+    theory = _theory(contents)
+    of = (contents.element, contents.edge)
+    fitted = fit_foil(theory, read_measured(arguments.foil, *of), arguments.stretch)
+    _print_fit("fitted", fitted, arguments.json)
+    for path in arguments.check:
+        foil = read_measured(path, *of)
+        checked = check_foil(theory, foil, fitted.correction)
+        _print_fit("checked", checked, arguments.json)
+    return 0
+
+
+def _print_fit(how: str, fit: "FoilFit", as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"how": how, **fit.document()}, allow_nan=False), flush=True)
+        return
+    done = fit.correction
+    stretch = f", stretch {done.stretch:.3f}" if done.stretch != 1.0 else ""
+    print(
+        f"{how:8s} {fit.foil}: R {fit.r_factor:.4f}, rms {fit.rms:.4f}; "
+        f"shift {done.shift_ev:+.2f} eV, broadening {done.gaussian_ev:.2f} eV Gaussian "
+        f"{done.lorentzian_ev:.2f} eV Lorentzian, amplitude {done.amplitude:.4f}, "
+        f"slope {done.slope_per_100ev:+.4f} per 100 eV{stretch}",
+        flush=True,
+    )
