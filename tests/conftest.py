@@ -1,6 +1,7 @@
 """Shared by all tests: results made by hand, and nothing may be left behind."""
 
 import contextlib
+import hashlib
 import json
 import os
 import secrets
@@ -28,6 +29,7 @@ from xasnn_stream.estimate import (
     Quality,
     estimate_id,
 )
+from xasnn_stream.shipped import shipped_folder
 from xasnn_stream.spectrum import Accounting, Reason, Run
 
 SETTLE_S = 5.0
@@ -62,6 +64,54 @@ def examples(tmp_path: Path) -> Path:
 def make_estimate() -> Callable[..., Estimate]:
     """A function that makes a final estimate of a sweep."""
     return _estimate
+
+
+@pytest.fixture(scope="session")
+def alloy_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of the edges Pt L3 and Au L3, each with the weights of the shipped one.
+
+    Its first two descriptors are named as partial coordination numbers.
+    """
+    from safetensors.torch import load_file, save_file
+
+    shipped = shipped_folder("models") / "pt-l3-xanes"
+    folder = tmp_path_factory.mktemp("models") / "ptau"
+    folder.mkdir()
+    weights = folder / "ensemble.safetensors"
+    tensors = load_file(shipped / "ensemble.safetensors")
+    both = {
+        f"{el}_L3.{n}": t.clone() for el in ("Pt", "Au") for n, t in tensors.items()
+    }
+    save_file(both, weights)
+    text = (shipped / "manifest.json").read_text()
+    parts = [
+        json.loads(text.replace('"cn1"', f'"{own}"').replace('"cn2"', f'"{other}"'))
+        | {"element": element}
+        for element, own, other in (
+            ("Pt", "cn_pt_pt", "cn_pt_au"),
+            ("Au", "cn_au_au", "cn_au_pt"),
+        )
+    ]
+    kept = (
+        "element",
+        "edge",
+        "descriptors",
+        "units",
+        "domain",
+        "calibration",
+        "metrics",
+    )
+    (folder / "card.md").write_text("# ptau\n\nTwo edges.\n")
+    manifest = parts[0] | {
+        "name": "ptau",
+        "parts": [{key: part[key] for key in kept} for part in parts],
+        "files": {
+            file.name: hashlib.sha256(file.read_bytes()).hexdigest()
+            for file in (weights, folder / "card.md")
+        },
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
 
 
 @dataclass(frozen=True)

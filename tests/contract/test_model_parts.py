@@ -5,7 +5,6 @@ import json
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 
 from xasnn_stream.cli.main import main
 from xasnn_stream.engine.model import load_model
@@ -15,61 +14,36 @@ from xasnn_stream.profile import load_profile
 from xasnn_stream.shipped import model_part, shipped_folder
 
 SHIPPED = shipped_folder("models") / "pt-l3-xanes"
-OF_A_PART = ("element", "edge", "descriptors", "units", "domain", "calibration")
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """A model of Pt L3 and, with the same weights, of Au L3."""
-    folder = tmp_path_factory.mktemp("models") / "duo"
-    folder.mkdir()
-    tensors = load_file(SHIPPED / "ensemble.safetensors")
-    both = {
-        f"{part}.{name}": tensor.clone()
-        for part in ("Pt_L3", "Au_L3")
-        for name, tensor in tensors.items()
-    }
-    both["Au_L3.ridge"] = torch.zeros_like(both["Au_L3.ridge"])
-    save_file(both, folder / "ensemble.safetensors")
-    manifest = json.loads((SHIPPED / "manifest.json").read_text())
-    first = {key: manifest[key] for key in OF_A_PART}
-    weights = (folder / "ensemble.safetensors").read_bytes()
-    manifest |= {
-        "name": "duo",
-        "parts": [first, first | {"element": "Au"}],
-        "files": {"ensemble.safetensors": hashlib.sha256(weights).hexdigest()},
-    }
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    return folder
-
-
-def test_each_part_is_an_ordinary_model_of_its_edge(folder):
+def test_each_part_is_an_ordinary_model_of_its_edge(alloy_model):
     whole = load_model(SHIPPED)
-    pt, au = (load_model(folder, part=part) for part in ("Pt_L3", "Au_L3"))
+    pt, au = (load_model(alloy_model, part=part) for part in ("Pt_L3", "Au_L3"))
     assert [(m.name, m.element, m.edge) for m in (pt, au)] == [
-        ("duo", "Pt", "L3"),
-        ("duo", "Au", "L3"),
+        ("ptau", "Pt", "L3"),
+        ("ptau", "Au", "L3"),
     ]
-    digest = hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest()
+    assert pt.descriptors[:2] == ("cn_pt_pt", "cn_pt_au")
+    assert au.descriptors[:2] == ("cn_au_au", "cn_au_pt")
+    digest = hashlib.sha256((alloy_model / "manifest.json").read_bytes()).hexdigest()
     assert pt.sha256 == au.sha256 == digest
-    assert pt.tensors.keys() == whole.tensors.keys()
+    assert pt.tensors.keys() == au.tensors.keys() == whole.tensors.keys()
     for name, tensor in whole.parameters.items():
         assert torch.equal(pt.parameters[name], tensor)
-    assert au.tensors["ridge"].abs().max() == 0 < pt.tensors["ridge"].abs().max()
 
 
-def test_a_reader_of_one_edge_sees_the_first(folder):
-    assert read_manifest(folder).element == "Pt"
-    assert [found.part for found in read_parts(folder)] == ["Pt_L3", "Au_L3"]
-    assert read_part(folder, "Au_L3").document["element"] == "Au"
+def test_a_reader_of_one_edge_sees_the_first(alloy_model):
+    assert read_manifest(alloy_model).element == "Pt"
+    assert [found.part for found in read_parts(alloy_model)] == ["Pt_L3", "Au_L3"]
+    assert read_part(alloy_model, "Au_L3").document["element"] == "Au"
 
 
-def test_the_edge_must_be_named_where_there_are_several(folder):
-    message = r"duo reads more than one edge: name duo#Pt_L3 or duo#Au_L3$"
+def test_the_edge_must_be_named_where_there_are_several(alloy_model):
+    message = r"ptau reads more than one edge: name ptau#Pt_L3 or ptau#Au_L3$"
     with pytest.raises(ModelError, match=message):
-        load_model(folder)
-    with pytest.raises(ModelError, match=r"duo has no part Pd_K; name duo#Pt_L3 or"):
-        load_model(folder, part="Pd_K")
+        load_model(alloy_model)
+    with pytest.raises(ModelError, match=r"ptau has no part Pd_K; name ptau#Pt_L3 or"):
+        load_model(alloy_model, part="Pd_K")
 
 
 def test_a_model_of_one_edge_has_no_parts_but_may_be_named_so():
@@ -79,8 +53,8 @@ def test_a_model_of_one_edge_has_no_parts_but_may_be_named_so():
         read_part(SHIPPED, "Au_L3")
 
 
-def test_two_parts_of_one_edge_are_refused(folder, tmp_path):
-    manifest = json.loads((folder / "manifest.json").read_text())
+def test_two_parts_of_one_edge_are_refused(alloy_model, tmp_path):
+    manifest = json.loads((alloy_model / "manifest.json").read_text())
     manifest["parts"] = manifest["parts"][:1] * 2
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(ModelError, match="an edge has two parts"):
@@ -94,14 +68,11 @@ def test_a_profile_names_the_edge_behind_the_model():
         load_profile("sim-step", {"model": "pt-l3-xanes#Pd_K"})
 
 
-def test_every_part_is_listed_and_shown(folder, capsys):
-    assert main(["models", "show", str(folder)]) == 2
-    assert "card.md" in capsys.readouterr().err
-    (folder / "card.md").write_text("# duo\n\nTwo edges.\n")
-    try:
-        assert main(["models", "show", str(folder)]) == 0
-    finally:
-        (folder / "card.md").unlink()
+def test_every_part_is_shown(alloy_model, capsys):
+    assert main(["models", "show", str(alloy_model)]) == 0
     page = capsys.readouterr().out
-    assert page.startswith("duo  Pt L3, Au L3\n")
-    assert page.count("  cn1    0 to 13") == 2
+    assert page.startswith("ptau  Pt L3, Au L3\n")
+    assert "Domain, Pt L3 (" in page
+    assert "Domain, Au L3 (" in page
+    for name in ("cn_pt_pt", "cn_pt_au", "cn_au_au", "cn_au_pt"):
+        assert f"  {name} 0 to " in page

@@ -6,8 +6,13 @@ from xasnn_stream.shipped import model_folders
 
 
 def shipped_models() -> list[Manifest]:
-    """Return what the models that come with the package say of themselves, by name."""
-    return [read_manifest(folder) for folder in model_folders()]
+    """Return what the models that come with the package say of themselves, by name.
+
+    Those of one edge: a model of an alloy is used where it is named, for that a sample
+    is an alloy no spectrum says.
+    """
+    models = [read_manifest(folder) for folder in model_folders()]
+    return [model for model in models if not model.document.get("parts")]
 
 
 def model_for(element: str, edge: str) -> Manifest:

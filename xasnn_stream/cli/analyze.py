@@ -7,11 +7,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from xasnn_stream.cli.line import joint_text
 from xasnn_stream.cli.scan_options import add_scan_options
 from xasnn_stream.wording import heading, with_interval
 
 if TYPE_CHECKING:
     from xasnn_stream.analysis.analyze import Result
+    from xasnn_stream.analysis.joint import Both
 
 _FILE_WIDTH, _SCAN_WIDTH, _CELL_WIDTH = 28, 16, 17
 
@@ -27,16 +29,27 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     add_scan_options(parser)
     parser.add_argument(
         "--foil",
+        action="append",
+        default=[],
         metavar="FILE",
         help="reference foil of the same beamtime, any format; FILE#column or FILE#scan "
-        "picks one. Without it a scan's own reference channel serves, else a computed "
-        "foil",
+        "picks one; again for another edge. Without it a scan's own reference channel "
+        "serves, else a computed foil",
     )
     parser.add_argument(
         "--model", metavar="NAME", help="a shipped model or a folder (default: by edge)"
     )
     parser.add_argument(
-        "--json", action="store_true", help="one estimate per line (xasnn.estimate/1)"
+        "--composition",
+        metavar="A0.4B0.6",
+        help="atoms of each element, for a model that reads both edges of an alloy: its "
+        "numbers of both edges are made to agree with it",
+    )
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="one estimate per line (xasnn.estimate/1), then one per alloy "
+        "(xasnn.bimetallic/1)",
     )
     parser.add_argument(
         "--plot",
@@ -50,6 +63,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 def run(arguments: argparse.Namespace) -> int:
     """Print an estimate per scan; what has none is told on standard error."""
     from xasnn_stream.analysis.analyze import Request, Result, analyze
+    from xasnn_stream.analysis.joint import Both
     from xasnn_stream.errors import WRONG_USAGE
 
     if arguments.plot:
@@ -58,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
         check_target(arguments.plot)
     request = Request(
         files=tuple(arguments.files),
-        foil=arguments.foil,
+        foils=tuple(arguments.foil),
         model=arguments.model,
         element=arguments.element,
         edge=arguments.edge,
@@ -66,12 +80,14 @@ def run(arguments: argparse.Namespace) -> int:
         columns=arguments.columns,
     )
     width = min(_FILE_WIDTH, max(len(file.name) for file in arguments.files))
+    both = Both(arguments.model, arguments.composition)
     failed, drawn, head = False, 0, ""
     for found in analyze(request):
         if not isinstance(found, Result):
             print(f"xasnn-stream: {found.text}", file=sys.stderr, flush=True)
             failed = True
             continue
+        both.add(found)
         if arguments.json:
             print(json.dumps(found.estimate.document(), allow_nan=False), flush=True)
         else:
@@ -80,7 +96,22 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.plot:
             drawn += 1
             _draw(found, arguments.plot, drawn)
+    failed |= not _print_joint(both, arguments.json)
     return WRONG_USAGE if failed else 0
+
+
+def _print_joint(both: "Both", as_json: bool) -> bool:
+    """Print what both edges of an alloy say together; return whether all went well."""
+    well = True
+    for joint in both.joined():
+        if isinstance(joint, str):
+            print(f"xasnn-stream: {joint}", file=sys.stderr, flush=True)
+            well = False
+        elif as_json:
+            print(json.dumps(joint.document(), allow_nan=False), flush=True)
+        else:
+            print("\n".join(joint_text(joint.document())), flush=True)
+    return well
 
 
 def _draw(result: "Result", path: Path, number: int) -> None:

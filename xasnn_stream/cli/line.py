@@ -17,6 +17,26 @@ def descriptors_text(estimate: Mapping[str, Any]) -> str:
     )
 
 
+def joint_text(joint: Mapping[str, Any]) -> list[str]:
+    """Return the lines of a document `xasnn.bimetallic/1`: numbers, then their grounds."""
+    edges = " and ".join(joint["edges"])
+    lines = [f"{edges} together, {joint['verdict']}  {descriptors_text(joint)}"]
+    if joint["composition"] is not None:
+        given = _shares(joint["composition"])
+        lines.append(f"    for a composition {given}: chi2 {joint['chi2']:.1f}")
+    if joint["implied_composition"] is None:
+        lines.append("    no unlike neighbours to tell a composition from")
+    else:
+        implied = _shares(joint["implied_composition"])
+        std = joint["implied_composition_std"]
+        lines.append(f"    by themselves the edges imply {implied} ± {std:.2f}")
+    return lines + [f"    {reason['text']}" for reason in joint["reasons"]]
+
+
+def _shares(composition: Mapping[str, float]) -> str:
+    return "".join(f"{element}{share:.2f}" for element, share in composition.items())
+
+
 def scan_text(run: Mapping[str, Any]) -> str:
     """Return the scan id, or the beginning of the uid; with the sweep unless first."""
     name = str(run["scan_id"] if run["scan_id"] is not None else run["uid"][:8])

@@ -14,6 +14,7 @@ def run() -> Callable[..., list[Result | Failure]]:
 
     def run(*files: Path, **given: object) -> list[Result | Failure]:
         foil = given.pop("foil", None)
-        return list(analyze(Request(files, foil=foil and str(foil), **given)))
+        foils = (str(foil),) if foil else tuple(map(str, given.pop("foils", ())))
+        return list(analyze(Request(files, foils=foils, **given)))
 
     return run
