@@ -17,6 +17,9 @@ from torch import Tensor
 HC2_OVER_2M_EV_A2 = 3.80998212
 """ħ²/2mₑ in eV Å², so that k² = (E - E0) / 3.81 with k in 1/Å."""
 
+MISFIT_LENGTH_EV = 4.0
+"""Over which theory errs alike: about the width of the core hole."""
+
 Range = tuple[float, float]
 """Lowest and highest value of what is drawn uniformly between them."""
 
@@ -26,17 +29,20 @@ class Nuisances:
     """Ranges of everything that stands between a structure and its measured spectrum.
 
     *Theory*, one draw for sample and foil together: `stretch` (1) and Gaussian
-    `broadening` (eV FWHM), and `amplitude` (1) of their difference. *Beamline*, sample
-    and foil drawn apart: `shift` (eV), `energy_scale` (of the axis, 1), `resolution` (eV
-    FWHM on top of `broadening`), `thickness` (share of the signal at the height of the
-    step that the curve loses, as by leakage), `edge_step` (1), `slope_per_100ev` of the post-edge line, `noise` and
-    `foil_noise` (per 1 eV, in edge steps; below zero is none). *Sample*: `delta_sigma2`
-    (Å², against the foil) and `self_absorption`.
+    `broadening` (eV FWHM), and `amplitude` (1) of their difference; `misfit` (rms of a
+    smooth random curve, in edge steps) is what theory misses of the sample alone.
+    *Beamline*, sample and foil drawn apart: `shift` (eV), `energy_scale` (of the axis,
+    1), `resolution` (eV FWHM on top of `broadening`), `thickness` (share of the signal
+    at the height of the step that a curve loses, as by leakage), `edge_step` (1),
+    `slope_per_100ev` of the post-edge line, `noise` and `foil_noise` (per 1 eV, in edge
+    steps; below zero is none). *Sample*: `delta_sigma2` (Å², against the foil) and
+    `self_absorption`.
     """
 
     stretch: Range
     broadening: Range
     amplitude: Range
+    misfit: Range
     shift: Range
     energy_scale: Range
     resolution: Range

@@ -15,6 +15,7 @@ from xasnn_stream.engine.inference import Differences
 from xasnn_stream.library import Library
 from xasnn_stream.physics.align import bin_means, edge_position
 from xasnn_stream.physics.instrument import (
+    MISFIT_LENGTH_EV,
     Nuisances,
     absorb_again,
     broaden,
@@ -23,16 +24,21 @@ from xasnn_stream.physics.instrument import (
 )
 from xasnn_stream.training.mixtures import REFERENCE_SCALE
 from xasnn_stream.training.recipe import Input
+from xasnn_stream.uncertainty.novelty import misfit_covariance
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stage:
-    """The library as tensors, the model's grid and where the foil's edge is put on it."""
+    """The library as tensors, the model's grid and where the foil's edge is put on it.
+
+    White noise times `misfit` (`energy x energy`) is a smooth random curve of unit rms.
+    """
 
     x: Tensor
     mu: Tensor
     atomic: Tensor
     foil: Tensor
+    misfit: Tensor
     grid: Tensor
     edge_at: float
 
@@ -53,9 +59,16 @@ def stage(library: Library, grid: Input) -> Stage:
         mu=mu,
         atomic=tensor(library.atomic),
         foil=foil,
+        misfit=_smooth(x),
         grid=torch.linspace(grid.start, grid.stop, points),
         edge_at=float(position[0]),
     )
+
+
+def _smooth(x: Tensor) -> Tensor:
+    covariance = misfit_covariance(x.double(), 1.0, MISFIT_LENGTH_EV)
+    variance, directions = torch.linalg.eigh(covariance)
+    return (directions * variance.clamp(min=0).sqrt()).T.to(x.dtype)
 
 
 def with_noise(nuisances: Nuisances, sample: float, foil: float) -> Nuisances:
@@ -112,6 +125,8 @@ def measured(
     pair = distort_energy(pair, on.x, drawn("shift", 2), stretch)
     width = torch.hypot(drawn("broadening"), drawn("resolution", 2))
     pair = broaden(pair, on.x, width)
+    missed = torch.randn(count, on.x.numel(), generator=rng) @ on.misfit
+    pair[0] += drawn("misfit").unsqueeze(-1) * missed
     pair = pair * (1 + drawn("edge_step", 2).unsqueeze(-1))
     slope = drawn("slope_per_100ev", 2).unsqueeze(-1)
     pair = pair + slope * on.x.clamp(min=0) / 100
