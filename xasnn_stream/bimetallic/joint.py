@@ -19,7 +19,7 @@ from xasnn_stream.spectrum import FloatArray
 
 SCHEMA = "xasnn.bimetallic/1"
 
-_WORST_FIRST: Sequence[Verdict] = ("rejected", "outside", "caution", "ok")
+_WORST_FIRST: tuple[Verdict, ...] = ("rejected", "outside", "caution", "ok")
 _LEVEL = 0.9
 _NORMAL_HALF_WIDTH = 1.645
 """Half of a normal distribution's 90 % interval, in standard deviations."""
@@ -163,7 +163,9 @@ def _judged(
         for estimate in estimates
         for reason in estimate.reasons
     ]
-    verdict = next(v for v in _WORST_FIRST if v in {e.verdict for e in estimates})
+    verdict: Verdict = next(
+        v for v in _WORST_FIRST if v in {e.verdict for e in estimates}
+    )
     if not numbers.consistent:
         reasons.append(
             Reason(
