@@ -82,6 +82,51 @@ class Novelty:
 
 
 @dataclass(frozen=True, slots=True)
+class Extent:
+    """How large, with a 90 % interval; without an upper bound, None stands for it.
+
+    Then `value` is None as well: a number would be one of the table's end.
+    """
+
+    value: float | None
+    interval: tuple[float, float | None]
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A shape, how probable it is, and how large a particle would then be.
+
+    `across` is its longest extent from edge to edge, angstrom. None: without bound.
+    """
+
+    name: str
+    probability: float
+    atoms: float | None
+    across: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """What cn1…cn4 say of the particles, were all of them alike.
+
+    `diameter` is that of a sphere of as many atoms in the crystal. `shapes` are ranked,
+    those below a probability of 0.001 left out; they are `distinguishable` where the
+    first is ten times as probable as the second.
+    `consistent` is False where cn1…cn4 are those of no single size: intervals are then
+    widened by the misfit, whose χ² is `chi2`. `text` says it all in a sentence.
+    """
+
+    atoms: Extent
+    diameter: Extent
+    shapes: tuple[Shape, ...]
+    distinguishable: bool
+    consistent: bool
+    chi2: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Provenance:
     """Everything, besides the spectrum, that the numbers depend on."""
 
@@ -99,7 +144,8 @@ class Provenance:
 class Estimate:
     """The estimate of one sweep; `arrays` travel beside the document as raw buffers.
 
-    `masked_ev` are energies of points that were left out, at most `MOST_NAMED`.
+    `masked_ev` are energies of points that were left out, at most `MOST_NAMED`. `size` is
+    None where the model has not all of cn1…cn4, or the verdict is neither ok nor caution.
 
     `arrays`: `energy` (eV) and `mu_normalized`, shape `(points,)`, as measured, plus
     `grid_energy` (eV) and `grid_spectra` (`channel x energy`, NaN where unmeasured; the
@@ -121,6 +167,7 @@ class Estimate:
     accounting: Accounting
     provenance: Provenance
     masked_ev: tuple[float, ...] = ()
+    size: Size | None = None
     arrays: Mapping[str, FloatArray] = field(
         default_factory=lambda: dict[str, FloatArray]()
     )

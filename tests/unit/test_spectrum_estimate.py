@@ -53,7 +53,7 @@ def test_a_document_has_the_contracts_fields(make_estimate):
     assert document.keys() == {
         "schema", "id", "run", "sample", "element", "edge", "time", "descriptors",
         "verdict", "reasons", "quality", "novelty", "conditions", "accounting",
-        "provenance", "masked_ev",
+        "provenance", "masked_ev", "size",
     }  # fmt: skip
     assert document["run"].keys() >= {
         "uid", "scan_id", "sweep", "direction", "progress", "final", "complete",

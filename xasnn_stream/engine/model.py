@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from xasnn_stream.errors import ModelError
 from xasnn_stream.manifest import MANIFEST, Manifest, read_part, reading
+from xasnn_stream.spectrum import FloatArray
 from xasnn_stream.uncertainty.decomposition import Parts
 from xasnn_stream.uncertainty.novelty import NoveltySpace
 
@@ -28,7 +30,8 @@ class Model:
 
     `grid` (`bins`, eV) is relative to the position at which the foil's edge is put.
     `units` and `domain` (lowest and highest believable value) are by descriptor,
-    `quantiles` maps a level to `outputs`.
+    `quantiles` maps a level to `outputs`. `correlation` is that of the descriptors'
+    standardized errors, `outputs x outputs`, None if the manifest does not tell.
     `tensors` holds the ensemble's parameters, its standardization and the computed foil.
     """
 
@@ -44,6 +47,7 @@ class Model:
     grid: Tensor
     novelty: NoveltySpace
     quantiles: dict[float, Tensor]
+    correlation: FloatArray | None
     device: str
 
     @property
@@ -81,8 +85,9 @@ def load_model(folder: str | Path, device: str = "cpu", part: str = "") -> Model
             *(tensors[f"novelty.{name}"] for name in NoveltySpace.__slots__)
         )
     with reading(manifest.folder / MANIFEST):
-        found = manifest.document["calibration"]["quantiles"]
-        quantiles = _quantiles(found, manifest.descriptors, device)
+        calibration = manifest.document["calibration"]
+        quantiles = _quantiles(calibration["quantiles"], manifest.descriptors, device)
+        correlation = _correlation(calibration.get("correlation"), manifest.descriptors)
     model = Model(
         name=manifest.name,
         sha256=manifest.sha256,
@@ -96,6 +101,7 @@ def load_model(folder: str | Path, device: str = "cpu", part: str = "") -> Model
         grid=grid,
         novelty=novelty,
         quantiles=quantiles,
+        correlation=correlation,
         device=device,
     )
     if LEVEL not in model.quantiles:
@@ -136,3 +142,17 @@ def _quantiles(
         )
         for level, values in found.items()
     }
+
+
+def _correlation(
+    found: list[list[float]] | None, names: tuple[str, ...]
+) -> FloatArray | None:
+    """Return a manifest's matrix; ValueError if it is no correlation of these names."""
+    if found is None:
+        return None
+    matrix = np.array(found, float)
+    if matrix.shape != (len(names), len(names)):
+        raise ValueError(f"correlation of {matrix.shape} for {len(names)} descriptors")
+    if not (np.allclose(matrix, matrix.T) and np.all(np.abs(matrix) <= 1)):
+        raise ValueError("correlation is not a symmetric matrix of at most 1")
+    return matrix

@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 from torch import Tensor
 
 from xasnn_stream import __version__
@@ -18,9 +19,11 @@ from xasnn_stream.estimate import (
     Novelty,
     Provenance,
     Quality,
+    Size,
     Verdict,
     estimate_id,
 )
+from xasnn_stream.size.particle import SHELLS, size_of
 from xasnn_stream.spectrum import FloatArray, Reason, Run, Spectrum
 
 _OF_THE_RANGE = frozenset(
@@ -59,7 +62,8 @@ def report(context: Context, spectrum: Spectrum, batch: Batch, row: int) -> Esti
         foil=batch.foil[row],
         arrays=arrays,
     )
-    return replace(estimate, masked_ev=masked_ev)
+    size = _size(context.model, descriptors, verdict)
+    return replace(estimate, masked_ev=masked_ev, size=size)
 
 
 def perhaps_too_early(run: Run, problem: Reason) -> Reason:
@@ -163,6 +167,19 @@ def _descriptors(model: Model, batch: Batch, row: int) -> dict[str, Descriptor]:
         )
         for k, name in enumerate(model.descriptors)
     }
+
+
+def _size(
+    model: Model, descriptors: dict[str, Descriptor], verdict: Verdict
+) -> Size | None:
+    """Return the size of particles, None of what may not be believed to be such."""
+    if verdict not in ("ok", "caution") or not set(SHELLS) <= set(model.descriptors):
+        return None
+    correlation = model.correlation
+    if correlation is not None:
+        at = [model.descriptors.index(name) for name in SHELLS]
+        correlation = correlation[np.ix_(at, at)]
+    return size_of(descriptors, correlation, model.element)
 
 
 def reject(

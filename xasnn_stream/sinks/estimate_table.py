@@ -35,6 +35,7 @@ _PER_DESCRIPTOR = (
 )
 _QUALITY = ("e0_ev", "e0_shift_ev", "edge_step", "noise", "n_points", "n_masked")
 _NOVELTY = ("score", "threshold")
+_SIZE = ("atoms", "diameter")
 
 
 def schema(descriptors: Iterable[str]) -> pa.Schema:
@@ -43,11 +44,13 @@ def schema(descriptors: Iterable[str]) -> pa.Schema:
         *(f"{name}_{part}" for name in descriptors for part in _PER_DESCRIPTOR),
         *(f"quality_{name}" for name in _QUALITY),
         *(f"novelty_{name}" for name in _NOVELTY),
+        *(f"size_{name}_{part}" for name in _SIZE for part in ("value", "low", "high")),
     ]
     return pa.schema(
         [
             *_FIXED,
             *((name, pa.float64()) for name in numbers),
+            ("size", pa.string()),
             ("conditions", pa.string()),
             ("document", pa.string()),
         ]
@@ -91,4 +94,16 @@ def _row(delivery: Delivery) -> dict[str, Any]:
         row |= {f"{name}_{part}": parts[part] for part in _PER_DESCRIPTOR}
     row |= {f"quality_{name}": estimate["quality"][name] for name in _QUALITY}
     row |= {f"novelty_{name}": estimate["novelty"][name] for name in _NOVELTY}
+    return row | _size(estimate.get("size"))
+
+
+def _size(size: dict[str, Any] | None) -> dict[str, Any]:
+    """Return what is known of atoms and diameter (angstrom), and in words of both."""
+    if size is None:
+        return {}
+    row = {"size": size["text"]}
+    for name in _SIZE:
+        low, high = size[name]["interval"]
+        parts = {"value": size[name]["value"], "low": low, "high": high}
+        row |= {f"size_{name}_{part}": number for part, number in parts.items()}
     return row

@@ -127,7 +127,7 @@ function finalCaption(store, { seq, estimate, void: isVoid }) {
   const reasons = estimate.reasons.map(({ text }) => text).join("; ");
   const picked = store.chosen === seq ? "picked, " : "";
   const verdict = `${picked}measured ${words.clock(estimate.time.end)}, ${how}${reasons ? `: ${reasons}` : ""}`;
-  return [verdict, words.cleaning(estimate)].filter(Boolean).join(" · ");
+  return [verdict, estimate.size?.text, words.cleaning(estimate)].filter(Boolean).join(" · ");
 }
 
 function partialCaption(estimate) {

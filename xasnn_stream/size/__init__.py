@@ -1,0 +1,1 @@
+"""How large a metal particle is, and of which shape, by its coordination numbers."""
