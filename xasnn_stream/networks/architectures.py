@@ -74,8 +74,8 @@ def _read_convolution(parameters: Parameters, inputs: Tensor) -> tuple[Tensor, T
 def _convolve(parameters: Parameters, name: str, seen: Tensor) -> Tensor:
     """Convolve every member with its own filters, `members x batch x bins x channels`.
 
-    As one dense layer over windows: for all members at once and in float64, torch's
-    grouped convolution takes ten times as long at batch 1.
+    As one dense layer over windows: in float64, which the engine computes in, torch's
+    grouped convolution takes up to ten times as long.
     """
     margin = _KERNEL // 2
     padded = functional.pad(seen, (0, 0, margin, margin))

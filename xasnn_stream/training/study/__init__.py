@@ -1,0 +1,1 @@
+"""Which architecture carries over: toy curves, another theory, measured spectra."""
