@@ -27,6 +27,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     _register_show(actions)
     _register_fit(actions)
+    _register_sites(actions)
 
 
 def _register_show(actions: Any) -> None:
@@ -63,6 +64,25 @@ def _register_fit(actions: Any) -> None:
         "--stretch", action="store_true", help="let the energy axis stretch as well"
     )
     fit.set_defaults(run=run_fit)
+
+
+def _register_sites(actions: Any) -> None:
+    sites = actions.add_parser(
+        "sites",
+        help="how many sites can be told apart",
+        description="How many sites of a library can be told apart, per lattice scale: "
+        "spectra closer than a radius count as one.",
+    )
+    _add_path(sites)
+    sites.add_argument(
+        "--radius",
+        type=float,
+        nargs="+",
+        default=[0.002, 0.005, 0.01, 0.02],
+        metavar="R",
+        help="root mean square difference in units of the edge step",
+    )
+    sites.set_defaults(run=run_sites)
 
 
 def _add_path(parser: argparse.ArgumentParser) -> None:
@@ -169,4 +189,38 @@ def _print_fit(how: str, fit: "FoilFit", as_json: bool) -> None:
         f"{done.lorentzian_ev:.2f} eV Lorentzian, amplitude {done.amplitude:.4f}, "
         f"slope {done.slope_per_100ev:+.4f} per 100 eV{stretch}",
         flush=True,
+    )
+
+
+def run_sites(arguments: argparse.Namespace) -> int:
+    """Print how many sites are left at every radius."""
+    from xasnn_stream.errors import UsageError
+    from xasnn_stream.libraries.unique_sites import sensitive_sites
+    from xasnn_stream.library import read_library
+
+    if min(arguments.radius) < 0:
+        raise UsageError("--radius: a difference is not negative")
+    library = read_library(arguments.path)
+    for scale in library.scales:
+        rows = library.rows(scale)
+        mu = library.mu[list(rows.values())]
+        for radius in arguments.radius:
+            found = sensitive_sites(mu, radius)
+            names = list(rows)
+            row = {
+                "scale": scale,
+                "sites": len(rows),
+                "radius": radius,
+                "distinct": len(found.chosen),
+                "largest_distance": float(found.distance.max()),
+                "chosen": [names[i] for i in found.chosen],
+            }
+            print(json.dumps(row) if arguments.json else _told(row), flush=True)
+    return 0
+
+
+def _told(row: dict[str, Any]) -> str:
+    return (
+        f"scale {row['scale']:<6g} radius {row['radius']:<6g} {row['distinct']:4d} of "
+        f"{row['sites']} sites differ by more"
     )
