@@ -39,7 +39,9 @@ _UNITS = {"r1": "angstrom"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Trained:
+class Trained:
+    """The tensors of a model of one edge, how it was calibrated, and the split."""
+
     tensors: dict[str, Tensor]
     calibration: Calibration
     space: NoveltySpace
@@ -56,21 +58,21 @@ def train(recipe_path: Path, output: Path, progress: Progress) -> Path:
     """
     recipe = read_recipe(recipe_path)
     library = read_library(recipe.library)
-    recipe = _with_possible_descriptors(recipe, library)
-    trained = _train(recipe, library, progress)
+    recipe = with_possible_descriptors(recipe, library)
+    trained = fit_model(recipe, library, progress)
     output.mkdir(parents=True, exist_ok=True)
     _write_recipe(recipe_path, recipe.library, output)
     (output / WEIGHTS).write_bytes(
         save({name: tensor.contiguous() for name, tensor in trained.tensors.items()})
     )
-    manifest = _manifest(recipe, library, trained)
-    _write_manifest(output, manifest)
+    manifest = manifest_of(recipe, library, trained)
+    write_manifest(output, manifest)
     # The model is evaluated as loaded from disk: the card describes what is shipped.
     model = load_model(output)
     manifest["metrics"] = list(evaluate_own(model, recipe, library))
     write_card(output, manifest, model, library, recipe)
-    manifest["files"] |= _hashes(output, ("card.md", FIGURE, RECIPE, WEIGHTS))
-    _write_manifest(output, manifest)
+    manifest["files"] |= hashes(output, ("card.md", FIGURE, RECIPE, WEIGHTS))
+    write_manifest(output, manifest)
     return output
 
 
@@ -84,8 +86,11 @@ def _write_recipe(source: Path, library: Path, output: Path) -> None:
     (output / RECIPE).write_text(text)
 
 
-def _with_possible_descriptors(recipe: Recipe, library: Library) -> Recipe:
-    """Drop r1 where too few lattice scales make it a guess."""
+def with_possible_descriptors(recipe: Recipe, library: Library) -> Recipe:
+    """Drop r1 where too few lattice scales make it a guess.
+
+    LibraryError if a held-out particle is not in the library.
+    """
     kept = tuple(
         name
         for name in recipe.descriptors
@@ -97,14 +102,20 @@ def _with_possible_descriptors(recipe: Recipe, library: Library) -> Recipe:
     return replace(recipe, descriptors=kept)
 
 
-def _train(recipe: Recipe, library: Library, progress: Progress) -> _Trained:
+def fit_model(recipe: Recipe, library: Library, progress: Progress) -> Trained:
+    """Train and calibrate the model of one edge."""
     rng = torch.Generator().manual_seed(recipe.seed)
     on = stage(library, recipe.input)
     parts = split(library, recipe)
     pool = draw_pool(library, recipe, parts, on, rng, lambda f: progress("spectra", f))
     scaling = scaling_for(pool)
     ensemble = fit_ensemble(
-        pool, scaling, recipe.fit, rng, lambda f: progress("ensemble", f)
+        pool,
+        scaling,
+        recipe.fit,
+        rng,
+        lambda f: progress("ensemble", f),
+        recipe.fit.architecture,
     )
     progress("calibration", 0.0)
     ridge = fit_ridge(pool, scaling, recipe.fit.ridge, torch.arange(len(pool.noise)))
@@ -125,7 +136,7 @@ def _train(recipe: Recipe, library: Library, progress: Progress) -> _Trained:
         "ridge": ridge,
         "ridge_margin": calibration.ridge_quantiles[LEVEL],
     }
-    return _Trained(tensors, calibration, space, parts)
+    return Trained(tensors, calibration, space, parts)
 
 
 def _foil_on_grid(on: Stage) -> Tensor:
@@ -133,7 +144,8 @@ def _foil_on_grid(on: Stage) -> Tensor:
     return on_grid(on, on.foil.unsqueeze(0), position)[0]
 
 
-def _manifest(recipe: Recipe, library: Library, trained: _Trained) -> dict[str, Any]:
+def manifest_of(recipe: Recipe, library: Library, trained: Trained) -> dict[str, Any]:
+    """Return what a stranger must know of a model, its metrics and hashes apart."""
     names = recipe.descriptors
     r1 = library.r1[library.r1 > 0]
     domain = {
@@ -145,7 +157,7 @@ def _manifest(recipe: Recipe, library: Library, trained: _Trained) -> dict[str, 
         round(float(r1.min()) - _DOMAIN_MARGIN_R1, 3),
         round(float(r1.max()) + _DOMAIN_MARGIN_R1, 3),
     ]
-    parts = trained.parts
+    parts, found = trained.parts, trained.calibration
     return {
         "schema": SCHEMA,
         "name": recipe.name,
@@ -163,12 +175,15 @@ def _manifest(recipe: Recipe, library: Library, trained: _Trained) -> dict[str, 
         "duplicates": recipe.duplicates,
         "training_particles": list(parts.training),
         "calibration": {
-            "method": "conformal, one weight per particle, left-out members",
-            "particles": trained.calibration.particles,
-            "quantiles": {
-                f"{level:g}": dict(zip(names, quantile.tolist(), strict=True))
-                for level, quantile in trained.calibration.quantiles.items()
-            },
+            "method": "conformal: left-out particles, one weight each, bounded by "
+            "mixtures of known sites",
+            "particles": found.particles,
+            "quantiles": _by_level(names, found.quantiles),
+            "left_out": _by_level(names, found.left_out),
+            "mixtures": _by_level(names, found.mixtures),
+            "correlation": [
+                [round(value, 4) for value in row] for row in found.correlation.tolist()
+            ],
         },
         "novelty": {
             "limits": dict(zip(TESTS, trained.space.limits.tolist(), strict=True))
@@ -178,6 +193,7 @@ def _manifest(recipe: Recipe, library: Library, trained: _Trained) -> dict[str, 
             "sha256": library.sha256,
             "scales": list(library.scales),
         },
+        "architecture": recipe.fit.architecture,
         "seed": recipe.seed,
         "versions": {
             "xasnn-stream": __version__,
@@ -188,13 +204,15 @@ def _manifest(recipe: Recipe, library: Library, trained: _Trained) -> dict[str, 
     }
 
 
-def _hashes(folder: Path, names: tuple[str, ...]) -> dict[str, str]:
+def hashes(folder: Path, names: tuple[str, ...]) -> dict[str, str]:
+    """Return the SHA-256 of files of a folder, by name."""
     return {
         name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names
     }
 
 
-def _write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
-    manifest["files"] = manifest["files"] or _hashes(folder, (WEIGHTS, RECIPE))
+def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
+    """Write a manifest; without hashes it gets those of weights and recipe."""
+    manifest["files"] = manifest["files"] or hashes(folder, (WEIGHTS, RECIPE))
     text = json.dumps(manifest, indent=1, allow_nan=False)
     (folder / MANIFEST).write_text(text + "\n")
