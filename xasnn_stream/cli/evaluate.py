@@ -42,6 +42,8 @@ def run(arguments: argparse.Namespace) -> int:
             lines = [json.dumps(row)]
         elif "sets" in row:
             lines = ["", *_comparison(row)]
+        elif "before" in row:
+            lines = ["", *_recalibrated(row)]
         else:
             title = "" if row["split"] == split else f"{row['split']}"
             lines = ["", title, _readable(row)] if title else [_readable(row)]
@@ -68,6 +70,26 @@ def _readable(row: dict[str, Any]) -> str:
             f"MAE/bulk {row['mae_over_bulk']:.2%} ({ridge['mae_over_bulk']:.2%})"
         )
     return "  ".join([title, *cells])
+
+
+def _recalibrated(row: dict[str, Any]) -> Iterator[str]:
+    """Yield coverage and width before and after, a line per descriptor."""
+    yield (
+        f"Recalibrated on {row['known_spectra']} spectra of {row['known_particles']} "
+        f"particles, measured on the other {row['n_particles'] - row['known_particles']}"
+        f", {row['condition']}, mean of {row['repeats']} choices: coverage (before)"
+    )
+    before = row["before"]
+    for name in row["mae"]:
+        cells = [
+            f"{float(level):.0%}: {covered[name]:.1%} "
+            f"({before['coverage'][level][name]:.1%})"
+            for level, covered in row["coverage"].items()
+        ]
+        cells.append(
+            f"width {row['width90'][name]:.3g} ({before['width90'][name]:.3g})"
+        )
+        yield f"  {name:10s} " + "  ".join(cells)
 
 
 def _comparison(row: dict[str, Any]) -> Iterator[str]:

@@ -27,6 +27,7 @@ COMMANDS = (
     "normalize",
     "train",
     "evaluate",
+    "recalibrate",
     "library",
     "bench",
     "scorecard",

@@ -35,6 +35,7 @@ from xasnn_stream.training.scores import (
     named,
     resolved,
 )
+from xasnn_stream.training.split_coverage import coverage_after_recalibration
 from xasnn_stream.training.test_sets import across_test_sets
 from xasnn_stream.uncertainty.metrics import auroc, winkler
 from xasnn_stream.uncertainty.novelty import doubted, novelty_tests
@@ -142,7 +143,8 @@ def evaluate_library(
     """Evaluate on all of a library.
 
     Of its complete particles those the model held out are the split `held-out`, those it
-    was trained on `training`, others `new`; then `mixtures` of the sites.
+    was trained on `training`, others `new`; then `mixtures` of the sites, and what a
+    recalibration on 100 spectra achieves.
     """
     for split, names in splits(model.manifest, library).items():
         if complete_somewhere(library, names):
@@ -150,6 +152,7 @@ def evaluate_library(
             yield from evaluate(model, recipe, library, samples, fitted)
     mixtures = site_mixtures(library, recipe)
     yield from evaluate(model, recipe, library, mixtures, fitted)
+    yield from coverage_after_recalibration(model, recipe, library)
 
 
 def evaluate_folder(

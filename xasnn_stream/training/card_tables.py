@@ -1,0 +1,177 @@
+"""The tables of a model card, in Markdown, from the rows of an evaluation."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from xasnn_stream.training.bars import Bar, find
+from xasnn_stream.training.test_sets import across_test_sets
+
+Row = Mapping[str, Any]
+
+_LEVELS = ("0.68", "0.9", "0.95")
+_BASELINES = (
+    ("mean", "training mean"),
+    ("ridge", "ridge regression"),
+    ("forest", "random forest"),
+    ("sites", "non-negative fit of sites"),
+    ("from_cn1", "from the true cn1 alone"),
+)
+_COMPARED = (
+    ("held-out", "N1", "fcc"),
+    ("held-out", "N1+noise", "fcc"),
+    ("held-out", "N1", "all"),
+    ("held-out, with bulk", "N1", "fcc"),
+    ("in-pool", "N1", "all"),
+)
+"""Splits, conditions and shapes whose baselines the card shows."""
+_MET = {True: "yes", False: "**no**", None: ""}
+
+
+def bars_table(found: Iterable[Bar]) -> str:
+    """Return every bar with the figure and whether it is met."""
+    return _table(
+        ("bar", "wanted", "found", "met"),
+        ([bar.about, bar.wanted, bar.found, _MET[bar.met]] for bar in found),
+    )
+
+
+def errors_table(rows: Sequence[Row], names: Sequence[str]) -> str:
+    """Return MAE of the network, of ridge in brackets, a line per row."""
+    lines = []
+    for row in rows:
+        ridge = row["baseline"]["ridge"]
+        known = row.get("resolved", {})
+        cells = [
+            f"{row['mae'][name]:.3f} ({ridge['mae'][name]:.3f})"
+            + ("" if known.get(name, True) else " *")
+            for name in names
+        ]
+        if "mae_over_bulk" in row:
+            cells.append(f"{row['mae_over_bulk']:.2%} ({ridge['mae_over_bulk']:.2%})")
+        else:
+            cells.append("")
+        lines.append([*_title(row), *cells])
+    return _table((*_HEAD, *names, "MAE/bulk"), lines)
+
+
+def spread_of_errors_table(rows: Sequence[Row], names: Sequence[str]) -> str:
+    """Return median / 95th percentile of the absolute error, a line per row."""
+    lines = [
+        [
+            *_title(row),
+            *(
+                f"{row['median_error'][n]:.3g} / {row['p95_error'][n]:.3g}"
+                for n in names
+            ),
+        ]
+        for row in rows
+    ]
+    return _table((*_HEAD, *names), lines)
+
+
+def baselines_table(rows: Sequence[Row], names: Sequence[str]) -> str:
+    """Return MAE of the network and of every baseline on the same spectra."""
+    lines: list[list[str]] = []
+    for wanted in _COMPARED:
+        row = find(rows, *wanted)
+        if row is None:
+            continue
+        lines.append([", ".join(wanted), "**network**", *_cells(row["mae"], names)])
+        lines += [
+            ["", title, *_cells(row["baseline"][key]["mae"], names)]
+            for key, title in _BASELINES
+            if key in row["baseline"]
+        ]
+    return _table(("spectra", "method", *names), lines)
+
+
+def intervals_table(rows: Sequence[Row], names: Sequence[str]) -> str:
+    """Return coverage at every level, median width and interval scores."""
+    lines: list[list[str]] = []
+    for row in rows:
+        ridge = row["baseline"]["ridge"]["winkler90"]
+        covered = [
+            " / ".join(f"{row['coverage'][level][name] * 100:.0f}" for level in _LEVELS)
+            for name in names
+        ]
+        blank = [""] * len(_HEAD)
+        lines += [
+            [*_title(row), "coverage", *covered],
+            [*blank, "median width", *(f"{row['width90'][n]:.2g}" for n in names)],
+            [
+                *blank,
+                "interval score (ridge)",
+                *(
+                    f"{row['winkler90'][n]:.2g} ({ridge['winkler90'][n]:.2g})"
+                    for n in names
+                ),
+            ],
+        ]
+    return _table((*_HEAD, "", *names), lines)
+
+
+def standardized_table(rows: Sequence[Row], names: Sequence[str]) -> str:
+    """Return mean ± standard deviation of z and how well `std` sorts the errors."""
+    lines = [
+        [
+            *_title(row),
+            *(
+                f"{row['z_mean'][n]:+.2f} ± {row['z_std'][n]:.2f}, "
+                f"{_correlation(row['spearman_error_std'][n])}"
+                for n in names
+            ),
+        ]
+        for row in rows
+    ]
+    return _table((*_HEAD, *names), lines)
+
+
+def sets_table(rows: Sequence[Row], names: Sequence[str]) -> str:
+    """Return MAE and coverage by test set, and the spread between the sets."""
+    lines: list[list[str]] = []
+    for whole in across_test_sets(rows):
+        for one in whole["sets"]:
+            title = f"{one['split']}, {one['condition']}, {one['shapes']}"
+            scores = one["mae"], one["coverage"]
+            lines.append([title, str(one["n_particles"]), *_both(*scores, names)])
+        spread = whole["spread"]
+        scores = spread["mae"], spread["coverage"]["0.9"]
+        lines.append(["spread", "", *_both(*scores, names)])
+    return _table(("test set", "particles", *names), lines)
+
+
+def novelty_table(rows: Sequence[Row]) -> str:
+    """Return which share of spectra with some oxide novelty does not let pass."""
+    kinds = list(rows[0]["novelty_doubted"])
+    lines = [
+        [*_title(row), *(f"{row['novelty_doubted'][kind]:.0%}" for kind in kinds)]
+        for row in rows
+    ]
+    return _table((*_HEAD, *(kind.replace("_", " ") for kind in kinds)), lines)
+
+
+_HEAD = ("spectra", "condition", "shapes", "particles")
+
+
+def _title(row: Row) -> list[str]:
+    return [row["split"], row["condition"], row["shapes"], str(row["n_particles"])]
+
+
+def _cells(scores: Mapping[str, float | None], names: Sequence[str]) -> list[str]:
+    values = [scores.get(name) for name in names]
+    return ["–" if value is None else f"{value:.3f}" for value in values]
+
+
+def _both(
+    mae: Mapping[str, float], covered: Mapping[str, float], names: Sequence[str]
+) -> list[str]:
+    return [f"{mae[name]:.3f} ({covered[name]:.0%})" for name in names]
+
+
+def _correlation(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
+
+
+def _table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    rows = [head, ["---"] * len(head), *lines]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in rows)
