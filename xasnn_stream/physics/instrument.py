@@ -20,6 +20,9 @@ HC2_OVER_2M_EV_A2 = 3.80998212
 MISFIT_LENGTH_EV = 4.0
 """Over which theory errs alike: about the width of the core hole."""
 
+MISFIT_FLOOR = 0.02
+"""In edge steps: two foils of one metal differ as well, whose theory is the same."""
+
 Range = tuple[float, float]
 """Lowest and highest value of what is drawn uniformly between them."""
 
@@ -29,8 +32,9 @@ class Nuisances:
     """Ranges of everything that stands between a structure and its measured spectrum.
 
     *Theory*, one draw for sample and foil together: `stretch` (1) and Gaussian
-    `broadening` (eV FWHM), and `amplitude` (1) of their difference; `misfit` (rms of a
-    smooth random curve, in edge steps) is what theory misses of the sample alone.
+    `broadening` (eV FWHM), and `amplitude` (1) of their difference; `misfit` is what
+    theory misses of the sample alone, a smooth random curve whose rms is this share of
+    that of their difference and `MISFIT_FLOOR`.
     *Beamline*, sample and foil drawn apart: `shift` (eV), `energy_scale` (of the axis,
     1), `resolution` (eV FWHM on top of `broadening`), `thickness` (share of the signal
     at the height of the step that a curve loses, as by leakage), `edge_step` (1),

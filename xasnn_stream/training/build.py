@@ -216,3 +216,12 @@ def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
     manifest["files"] = manifest["files"] or hashes(folder, (WEIGHTS, RECIPE))
     text = json.dumps(manifest, indent=1, allow_nan=False)
     (folder / MANIFEST).write_text(text + "\n")
+
+
+def _by_level(
+    names: tuple[str, ...], quantiles: dict[float, Tensor]
+) -> dict[str, dict[str, float]]:
+    return {
+        f"{level:g}": dict(zip(names, quantile.tolist(), strict=True))
+        for level, quantile in quantiles.items()
+    }

@@ -15,6 +15,7 @@ from xasnn_stream.engine.inference import Differences
 from xasnn_stream.library import Library
 from xasnn_stream.physics.align import bin_means, edge_position
 from xasnn_stream.physics.instrument import (
+    MISFIT_FLOOR,
     MISFIT_LENGTH_EV,
     Nuisances,
     absorb_again,
@@ -125,8 +126,9 @@ def measured(
     pair = distort_energy(pair, on.x, drawn("shift", 2), stretch)
     width = torch.hypot(drawn("broadening"), drawn("resolution", 2))
     pair = broaden(pair, on.x, width)
+    size = (pair[0] - pair[1]).square().mean(-1).sqrt() + MISFIT_FLOOR
     missed = torch.randn(count, on.x.numel(), generator=rng) @ on.misfit
-    pair[0] += drawn("misfit").unsqueeze(-1) * missed
+    pair[0] += (drawn("misfit") * size).unsqueeze(-1) * missed
     pair = pair * (1 + drawn("edge_step", 2).unsqueeze(-1))
     slope = drawn("slope_per_100ev", 2).unsqueeze(-1)
     pair = pair + slope * on.x.clamp(min=0) / 100

@@ -1,5 +1,6 @@
 """The training pool: spectra drawn once, and which member may see which of them."""
 
+import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -37,7 +38,7 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Who is in training, who is held out, and which fold each member never sees."""
+    """Who is in training, who is held out, and whom each member never sees."""
 
     training: tuple[str, ...]
     held_out: tuple[str, ...]
@@ -47,9 +48,10 @@ class Split:
 def split(library: Library, recipe: Recipe) -> Split:
     """Split particles before anything is mixed.
 
-    Held-out particles take all their sites, except bulk, out of training. The folds
-    deal the remaining particles, ordered by their number of inequivalent sites, in turn
-    to the members.
+    Held-out particles take all their sites, except bulk, out of training. Folds deal
+    the remaining particles, ordered by their number of inequivalent sites, in turn;
+    member k never sees fold k, counted round. A bootstrap draws as many particles as
+    there are, with replacement, and a member never sees those it did not draw.
     """
     banned = held_out_sites(library, recipe.held_out)
     names = [
@@ -60,9 +62,14 @@ def split(library: Library, recipe: Recipe) -> Split:
         and particle_sites(library, name) - banned
     ]
     order = sorted(names, key=lambda name: len(library.particles[name]))
-    members = recipe.fit.members
-    folds = tuple(tuple(order[k::members]) for k in range(members))
-    return Split(tuple(names), recipe.held_out, folds)
+    members, folds = recipe.fit.members, recipe.fit.folds
+    if folds:
+        unseen = [tuple(order[k % folds :: folds]) for k in range(members)]
+    else:
+        chance = random.Random(recipe.seed)  # noqa: S311 - not for secrets
+        drawn = [set(chance.choices(order, k=len(order))) for _ in range(members)]
+        unseen = [tuple(n for n in order if n not in bag) for bag in drawn]
+    return Split(tuple(names), recipe.held_out, tuple(unseen))
 
 
 def held_out_sites(library: Library, names: Sequence[str]) -> set[str]:
@@ -102,16 +109,33 @@ def draw_structures(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield structures chunk by chunk, as many as the pool holds, and who may see them.
 
-    A chunk is weights, `draws x rows`, and `draws x members`.
+    A chunk is weights, `draws x rows`, and `draws x members`; equal shares of it are
+    drawn for members that never see the same fold.
     """
-    kit = training_structures(library, recipe, parts)
+    kits = [
+        _structures_for(library, recipe, parts, fold)
+        for fold in dict.fromkeys(parts.folds)
+    ]
     fold_rows = torch.stack([_rows_of(library, fold) for fold in parts.folds], -1)
     for start in range(0, recipe.fit.pool, _CHUNK):
         count = min(_CHUNK, recipe.fit.pool - start)
-        weights = draw(kit, recipe.mixtures, count, rng)
+        each = -(-count // len(kits))
+        weights = torch.cat([draw(kit, recipe.mixtures, each, rng) for kit in kits])
+        weights = weights[:count]
         seen = (weights != 0).to(torch.float32) @ fold_rows
         yield weights, seen == 0
         progress((start + count) / recipe.fit.pool)
+
+
+def _structures_for(
+    library: Library, recipe: Recipe, parts: Split, fold: Sequence[str]
+) -> Structures:
+    """Return what members that never see a fold may mix.
+
+    Drawn from all structures, few mixtures of many sites would lack the fold's.
+    """
+    banned = held_out_sites(library, (*recipe.held_out, *fold))
+    return structures(library, banned, [n for n in parts.training if n not in fold])
 
 
 def _rows_of(library: Library, names: Sequence[str]) -> Tensor:

@@ -47,10 +47,17 @@ class NoveltyRecipe:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """Sizes and optimization of the ensemble."""
+    """Sizes and optimization of the ensemble.
 
+    `architecture` is one of `networks.architectures`. What a member never sees is one of
+    `folds` parts of the training particles; with `folds` 0 it is what a bootstrap of the
+    particles left out.
+    """
+
+    architecture: str
     pool: int
     members: int
+    folds: int
     hidden: int
     depth: int
     steps: int
@@ -89,8 +96,11 @@ class Recipe:
     limits: tuple[str, ...]
 
 
-def read_recipe(path: str | Path) -> Recipe:
+def read_recipe(path: str | Path, part: str = "") -> Recipe:
     """Read a recipe.
+
+    Of a recipe for several edges `part` names the one that is meant, as `Pd_K`: its keys
+    go before the common ones. A recipe for one edge has no parts, and none is looked for.
 
     Raises
     ------
@@ -98,10 +108,10 @@ def read_recipe(path: str | Path) -> Recipe:
         If the file cannot be read, or listing every missing, unknown or mistyped key.
     """
     path = Path(path)
-    try:
-        data = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise UsageError(f"{path} is not a readable recipe: {error}") from error
+    data = _loaded(path)
+    parts = data.pop("parts", None) if isinstance(data, dict) else None
+    if parts is not None:
+        data |= _keys_of(path, parts, part)
     mistakes: list[str] = []
     recipe = _build(Recipe, data, "", mistakes)
     if isinstance(data, dict) and data.get("schema") != SCHEMA:
@@ -111,6 +121,30 @@ def read_recipe(path: str | Path) -> Recipe:
     if mistakes:
         raise UsageError(f"{path}: " + "; ".join(mistakes))
     return replace(recipe, library=(path.parent / recipe.library).resolve())
+
+
+def recipe_parts(path: str | Path) -> tuple[str, ...]:
+    """Return the parts of a recipe for several edges, none of one for a single edge.
+
+    UsageError if the file cannot be read.
+    """
+    data = _loaded(Path(path))
+    parts = data.get("parts") if isinstance(data, dict) else None
+    return tuple(parts) if isinstance(parts, dict) else ()
+
+
+def _loaded(path: Path) -> Any:
+    try:
+        return yaml.safe_load(path.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise UsageError(f"{path} is not a readable recipe: {error}") from error
+
+
+def _keys_of(path: Path, parts: Any, part: str) -> dict[str, Any]:
+    if not isinstance(parts, dict) or not isinstance(parts.get(part), dict):
+        known = ", ".join(map(str, parts)) if isinstance(parts, dict) else "no mapping"
+        raise UsageError(f"{path}: no part {part or 'named'}; its parts: {known}")
+    return parts[part]
 
 
 def _build(kind: type[T], data: Any, where: str, mistakes: list[str]) -> T:

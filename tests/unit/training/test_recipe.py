@@ -4,7 +4,7 @@ import yaml
 from xasnn_stream.cli import main as command
 from xasnn_stream.errors import UsageError
 from xasnn_stream.shipped import shipped_folder
-from xasnn_stream.training.recipe import read_recipe
+from xasnn_stream.training.recipe import read_recipe, recipe_parts
 
 SHIPPED = shipped_folder("models") / "pt-l3-xanes" / "recipe.yaml"
 
@@ -83,3 +83,26 @@ def test_what_is_no_recipe_is_refused(tmp_path, text):
 def test_a_recipe_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(UsageError, match="not a readable recipe"):
         read_recipe(tmp_path / "none.yaml")
+
+
+def test_each_part_of_a_recipe_has_its_keys_and_the_common_ones(changed):
+    def split(data):
+        data["parts"] = {
+            "Pt_L3": {"library": data.pop("library")},
+            "Au_L3": {"library": "Au_L3.npz", "descriptors": ["cn1"]},
+        }
+
+    path = changed(split)
+    assert recipe_parts(path) == ("Pt_L3", "Au_L3")
+    pt, au = (read_recipe(path, part) for part in recipe_parts(path))
+    assert (pt.library.name, au.library.name) == ("Pt_L3.npz", "Au_L3.npz")
+    assert (len(pt.descriptors), au.descriptors) == (5, ("cn1",))
+    assert pt.fit == au.fit
+    for part in ("", "Pd_K"):
+        with pytest.raises(UsageError, match="its parts: Pt_L3, Au_L3"):
+            read_recipe(path, part)
+
+
+def test_a_recipe_of_one_edge_has_no_parts():
+    assert recipe_parts(SHIPPED) == ()
+    assert read_recipe(SHIPPED, "Pt_L3") == read_recipe(SHIPPED)

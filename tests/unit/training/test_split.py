@@ -11,6 +11,7 @@ from xasnn_stream.library import form, mix
 from xasnn_stream.training.mixtures import draw, labels, particle_weights
 from xasnn_stream.training.pool import (
     draw_pool,
+    draw_structures,
     held_out_sites,
     split,
     training_structures,
@@ -77,25 +78,61 @@ def test_the_split_keeps_held_out_particles_and_second_names_out(recipe, parts):
 
 
 def test_no_member_sees_the_sites_of_its_fold(library, recipe, parts, on):
-    seen = []
-    original = torch.Generator().manual_seed(17)
-    kit = training_structures(library, recipe, parts)
-    pool = draw_pool(library, recipe, parts, on, original, seen.append)
-    # The same generator draws the same first chunk of structures again.
-    again = draw(kit, recipe.mixtures, 2000, torch.Generator().manual_seed(17))
+    told = []
+    chunks = list(
+        draw_structures(
+            library, recipe, parts, torch.Generator().manual_seed(17), told.append
+        )
+    )
+    weights, allowed = (torch.cat(column) for column in zip(*chunks, strict=True))
+    assert weights.shape == (2500, len(library.site))
     for member, fold in enumerate(parts.folds):
-        inside = (again[:, rows_of(library, fold)] != 0).any(1)
-        allowed = pool.allowed[:2000, member]
-        assert torch.equal(allowed, ~inside)
-        # Enough remains to learn from.
-        assert allowed.float().mean() > 0.2
-    assert seen[-1] == 1.0
+        inside = (weights[:, rows_of(library, fold)] != 0).any(1)
+        assert torch.equal(allowed[:, member], ~inside)
+        # Enough remains to learn from: a member's own share and few-site mixtures.
+        assert allowed[:, member].float().mean() > 0.3
+    assert told[-1] == 1.0
+
+
+def test_a_pool_is_the_spectra_and_the_truth_of_its_structures(
+    library, recipe, parts, on
+):
+    pool = draw_pool(
+        library, recipe, parts, on, torch.Generator().manual_seed(17), lambda _: None
+    )
+    # The same generator draws the same first chunk of structures again.
+    rng = torch.Generator().manual_seed(17)
+    again, allowed = next(draw_structures(library, recipe, parts, rng, lambda _: None))
+    assert torch.equal(pool.allowed[: len(again)], allowed)
     assert pool.values.shape == (2500, len(on.grid))
     assert pool.values.isfinite().all()
-    names = recipe.descriptors
-    torch.testing.assert_close(
-        pool.truth[:2000], labels(library, again, names), rtol=0, atol=1e-5
+    truth = labels(library, again, recipe.descriptors)
+    torch.testing.assert_close(pool.truth[: len(again)], truth, rtol=0, atol=1e-5)
+
+
+def test_members_of_a_bootstrap_never_see_what_they_did_not_draw(library, recipe, on):
+    fit = dataclasses.replace(recipe.fit, folds=0, members=4, pool=400)
+    recipe = dataclasses.replace(recipe, fit=fit)
+    parts = split(library, recipe)
+    assert len(set(parts.folds)) == 4
+    for fold in parts.folds:
+        # A bootstrap leaves out 1/e of the particles.
+        assert 0.15 < len(fold) / len(parts.training) < 0.6
+    rng = torch.Generator().manual_seed(17)
+    weights, allowed = next(
+        draw_structures(library, recipe, parts, rng, lambda _: None)
     )
+    for member, fold in enumerate(parts.folds):
+        inside = (weights[:, rows_of(library, fold)] != 0).any(1)
+        assert torch.equal(allowed[:, member], ~inside)
+        assert allowed[:, member].float().mean() > 0.2
+
+
+def test_more_members_than_folds_share_them(library, recipe):
+    fit = dataclasses.replace(recipe.fit, folds=3, members=6)
+    folds = split(library, dataclasses.replace(recipe, fit=fit)).folds
+    assert folds[:3] == folds[3:]
+    assert len(set(folds)) == 3
 
 
 @pytest.mark.parametrize(
