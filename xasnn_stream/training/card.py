@@ -47,7 +47,7 @@ def write_card(
     _parity(folder / FIGURE, model, library, recipe)
     names = manifest["descriptors"]
     rows = manifest["metrics"]
-    detailed = [row for row in rows if row["condition"] in _DETAILED]
+    detailed = [row for row in rows if _is_detailed(row)]
     scales = manifest["library"]["scales"]
     held_out = ", ".join(manifest["held_out"])
     limits = "\n".join(f"- {limit}" for limit in recipe.limits)
@@ -65,7 +65,7 @@ def write_card(
 
 Bars a model must reach to be believed, on the shipped weights. *N1* is the named set of nuisances
 at noise 0.2 % per 1 eV (foil 0.1 %), *noise* 0.5 % noise and nothing else, *N1+noise* both, *N1-range* N1 with
-noise drawn up to 0.6 %, *N1x2* every range and the noise of N1 doubled. Every particle has one weight;
+noise drawn up to 0.6 %, *N1x2* every range and the noise of N1 doubled, *recipe* the training's own. Every particle has one weight;
 the number of particles beside a coverage says how well it can be known.
 
 {bars_table(bars(rows, scales))}
@@ -137,6 +137,12 @@ Share of these spectra that novelty does not let pass as `ok`, with a share of a
 - Sample and foil are aligned on their own edges, so a chemical shift is not used.
 """
     (folder / "card.md").write_text(text)
+
+
+def _is_detailed(row: dict[str, Any]) -> bool:
+    """Whether intervals are shown: those of single particles tell little, once is enough."""
+    few = row["shapes"] not in ("fcc", "all")
+    return row["condition"] in (("N1",) if few else _DETAILED)
 
 
 def _subject(names: list[str]) -> str:

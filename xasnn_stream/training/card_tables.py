@@ -101,10 +101,7 @@ def intervals_table(rows: Sequence[Row], names: Sequence[str]) -> str:
             [
                 *blank,
                 "interval score (ridge)",
-                *(
-                    f"{row['winkler90'][n]:.2g} ({ridge['winkler90'][n]:.2g})"
-                    for n in names
-                ),
+                *(f"{row['winkler90'][n]:.2g} ({ridge[n]:.2g})" for n in names),
             ],
         ]
     return _table((*_HEAD, "", *names), lines)

@@ -43,8 +43,6 @@ from xasnn_stream.uncertainty.novelty import doubted, novelty_tests
 SHAPES = ("fcc", "icosahedral", "hcp", "all")
 
 _SEED = 7
-_FEW_PARTICLES = 3
-"""With fewer, coverage is not divided further."""
 
 _OXIDE_SHARES = (0.0, 0.1, 0.3, 1.0)
 """Of the white line of a full oxide, put on spectra to see which shares are noticed."""
@@ -99,26 +97,16 @@ def evaluate(
             if not rows:
                 continue
             part = scored.only(rows)
-            particles = set(part.owners) - {MIXTURE}
-            row: Row = {
+            yield {
                 "model": model.name,
                 "split": samples.split,
                 "condition": condition,
                 "shapes": shape,
                 "n": len(rows),
-                "n_particles": len(particles) or samples.n_particles,
-                **all_scores(part),
-                "baseline": {
-                    name: errors(part.names, part.truth, value[rows], part.weight)
-                    for name, value in simpler.items()
-                },
+                "n_particles": len(set(part.owners) - {MIXTURE}) or samples.n_particles,
+                **_scores(model, part, {k: v[rows] for k, v in simpler.items()}),
+                **_novelty(model, only(drawn, rows)),
             }
-            row["baseline"]["ridge"] |= _ridge_intervals(model, part, simpler, rows)
-            if fitted is not None:
-                row["resolved"] = resolved(part.names, row["mae"], row["baseline"])
-            if row["n_particles"] >= _FEW_PARTICLES:
-                row["coverage_by"] = coverage_by(part)
-            yield row | _novelty(model, only(drawn, rows))
 
 
 def evaluate_own(model: Model, recipe: Recipe, library: Library) -> Iterator[Row]:
@@ -205,18 +193,27 @@ def _is_of(name: str, shape: str) -> bool:
     return shape == "all" or (name != MIXTURE and shape_class(name) == shape)
 
 
-def _ridge_intervals(
-    model: Model, scored: Scored, simpler: Mapping[str, Tensor], rows: list[int]
+def _scores(
+    model: Model, scored: Scored, simpler: Mapping[str, Tensor]
 ) -> dict[str, Any]:
-    """Score the ridge's conformal residuals, stored with the model."""
-    value, margin = simpler["ridge"][rows], model.tensors["ridge_margin"]
-    interval = winkler(
-        scored.truth, value - margin, value + margin, LEVEL, scored.weight
-    )
-    return {
-        "width90": named(scored.names, 2 * margin),
-        "winkler90": named(scored.names, interval),
+    names, truth, weight = scored.names, scored.truth, scored.weight
+    scores = all_scores(scored)
+    scores["baseline"] = {
+        name: errors(names, truth, value, weight) for name, value in simpler.items()
     }
+    # Conformal residuals of the ridge are stored with the model.
+    margin = model.tensors["ridge_margin"]
+    low, high = simpler["ridge"] - margin, simpler["ridge"] + margin
+    scores["baseline"]["ridge"] |= {
+        "width90": named(names, 2 * margin),
+        "winkler90": named(names, winkler(truth, low, high, LEVEL, weight)),
+    }
+    if len(set(scored.owners)) == 1 and MIXTURE not in scored.owners:
+        return scores  # one particle says nothing about others
+    scores["coverage_by"] = coverage_by(scored)
+    if "from_cn1" in simpler or "cn1" not in names:
+        scores["resolved"] = resolved(names, scores["mae"], scores["baseline"])
+    return scores
 
 
 def _novelty(model: Model, drawn: Differences) -> dict[str, dict[str, float]]:

@@ -73,6 +73,7 @@ def _document(
         "method": METHOD,
         "samples": samples,
         "n": found.n,
+        "particles": found.n_samples,
         "n_particles": found.n_samples,
         "known_of": dict(found.known),
         "highest_level": dict(found.highest),
