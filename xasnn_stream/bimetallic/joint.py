@@ -7,22 +7,21 @@ from typing import Any
 
 import numpy as np
 
-from xasnn_stream.bimetallic.reconcile import (
-    CRITICAL_CHI2,
-    MOST_NEIGHBOURS,
-    Reconciled,
-    reconcile,
+from xasnn_stream.bimetallic.intervals import (
+    LEVEL,
+    correlation_of,
+    covariance_of,
+    intervals_of,
+    side_by_side,
 )
-from xasnn_stream.estimate import Descriptor, Estimate, Reason, Verdict
+from xasnn_stream.bimetallic.reconcile import CRITICAL_CHI2, Reconciled, reconcile
+from xasnn_stream.estimate import Estimate, Reason, Verdict
 from xasnn_stream.manifest import Manifest
 from xasnn_stream.spectrum import FloatArray
 
 SCHEMA = "xasnn.bimetallic/1"
 
 _WORST_FIRST: tuple[Verdict, ...] = ("rejected", "outside", "caution", "ok")
-_LEVEL = 0.9
-_NORMAL_HALF_WIDTH = 1.645
-"""Half of a normal distribution's 90 % interval, in standard deviations."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,17 +42,13 @@ class Joint:
     def descriptors(self) -> dict[str, dict[str, Any]]:
         """Values with standard deviations and 90 % intervals, inside the bounds."""
         std = np.sqrt(np.diag(self.numbers.covariance).clip(min=0.0))
-        reach = _NORMAL_HALF_WIDTH * std
-        low = np.minimum(
-            (self.numbers.values - reach).clip(min=0.0), self.numbers.values
-        )
-        high = (self.numbers.values + reach).clip(max=MOST_NEIGHBOURS)
+        low, high = intervals_of(self.numbers.values, self.numbers.covariance)
         return {
             name: {
                 "value": float(self.numbers.values[k]),
                 "std": float(std[k]),
                 "interval": [float(low[k]), float(high[k])],
-                "level": _LEVEL,
+                "level": LEVEL,
                 "unit": "",
             }
             for k, name in enumerate(self.names)
@@ -122,37 +117,23 @@ def join(
     """
     first, second = (estimate.element for estimate in estimates)
     names = joint_names(first, second)
-    values, covariance = np.zeros(4), np.zeros((4, 4))
-    for k, (estimate, model) in enumerate(zip(estimates, models, strict=True)):
-        at = slice(2 * k, 2 * k + 2)
-        found = [estimate.descriptors.get(name) for name in names[at]]
-        if any(each is None or not math.isfinite(each.value) for each in found):
+    values: list[float] = []
+    covariances: list[FloatArray] = []
+    of_edges = (names[:2], names[2:])
+    for estimate, model, own in zip(estimates, models, of_edges, strict=True):
+        found = [estimate.descriptors.get(name) for name in own]
+        known = [each for each in found if each is not None and each.interval]
+        if len(known) < len(own) or not all(math.isfinite(e.value) for e in known):
             return None
-        known = [each for each in found if each is not None]
-        values[at] = [each.value for each in known]
-        std = np.array([_std(each) for each in known])
-        covariance[at, at] = np.outer(std, std) * _correlation(model, names[at])
+        low, high = np.array([each.interval for each in known]).T
+        calibration = model.document["calibration"]
+        correlation = correlation_of(calibration, model.descriptors, own)
+        values += [each.value for each in known]
+        covariances.append(covariance_of(low, high, correlation))
     share = None if composition is None else composition[second]
-    numbers = reconcile(values, covariance, share)
+    numbers = reconcile(np.array(values), side_by_side(*covariances), share)
     verdict, reasons = _judged(estimates, numbers)
     return Joint(estimates, names, numbers, composition, verdict, reasons)
-
-
-def _std(descriptor: Descriptor) -> float:
-    """Return the standard deviation the calibrated interval stands for."""
-    if descriptor.interval is None:
-        return descriptor.std
-    low, high = descriptor.interval
-    return max(high - low, 1e-6) / (2 * _NORMAL_HALF_WIDTH)
-
-
-def _correlation(model: Manifest, names: Sequence[str]) -> FloatArray:
-    """Return how errors of one edge go together, unity where the model does not say."""
-    stored = model.document["calibration"].get("correlation")
-    if stored is None:
-        return np.eye(len(names))
-    places = [model.descriptors.index(name) for name in names]
-    return np.array(stored, float)[np.ix_(places, places)]
 
 
 def _judged(

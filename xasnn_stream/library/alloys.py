@@ -21,6 +21,8 @@ from xasnn_stream.spectrum import FloatArray
 
 REFERENCE_SCALE = 1.0
 
+_WITHIN = "/"
+"""Between particle, motif and share of the other element: `to38/core_au/0.25`."""
 _COUNTS = "cn_"
 _SHELLS = 4
 _Sites = tuple[tuple[str, int], ...]
@@ -29,6 +31,11 @@ _Sites = tuple[tuple[str, int], ...]
 def is_alloy(contents: Contents) -> bool:
     """Return whether neighbours are counted by element."""
     return bool(_neighbours(contents)) and "cn" not in contents.arrays
+
+
+def is_sampled(particle: str) -> bool:
+    """Return whether a particle of a joined library stands for what was sampled of it."""
+    return _WITHIN in particle
 
 
 def partial_names(element: str, neighbour: str) -> str:
@@ -129,6 +136,6 @@ def _groups(contents: Contents, sampled: NDArray[np.str_]) -> Mapping[str, _Site
     columns = (contents.field(name) for name in ("particle", "motif", share))
     groups: dict[str, _Sites] = {}
     for site, particle, motif, x in zip(sampled, *columns, strict=True):
-        name = f"{particle}_{motif}_{x:g}"
+        name = _WITHIN.join((str(particle), str(motif), f"{x:g}"))
         groups[name] = (*groups.get(name, ()), (str(site), 1))
     return dict(sorted(groups.items()))

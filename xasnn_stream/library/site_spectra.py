@@ -72,7 +72,8 @@ class Library:
 def shape_class(particle: str) -> str:
     """Return the lattice a particle is cut from, by its name.
 
-    >>> shape_class("ico55"), shape_class("to38")
-    ('icosahedral', 'fcc')
+    >>> shape_class("ico55"), shape_class("to38"), shape_class("ico55/random/0.5")
+    ('icosahedral', 'fcc', 'icosahedral')
     """
-    return _SHAPES.get(particle.split("_")[0].rstrip("0123456789"), _FCC)
+    stem = particle.replace("/", "_").split("_")[0]
+    return _SHAPES.get(stem.rstrip("0123456789"), _FCC)

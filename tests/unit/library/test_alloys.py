@@ -89,8 +89,8 @@ def test_spectra_are_in_units_of_the_foil(write):
 
 def test_what_was_sampled_of_a_particle_stands_for_it(write):
     library = read_library(write())
-    assert library.particles["to38_core_au_0.25"] == (("m", 1), ("n", 1))
-    assert library.particles["bulk_random_0.5"] == (("o", 1),)
+    assert library.particles["to38/core_au/0.25"] == (("m", 1), ("n", 1))
+    assert library.particles["bulk/random/0.5"] == (("o", 1),)
     assert library.scales == (1.0,)
 
 
