@@ -141,7 +141,8 @@ def _lines(result: "Result", previous: str, width: int) -> tuple[list[str], str]
     about = f"{estimate.element} {estimate.edge}, model {estimate.provenance.model}"
     if estimate.descriptors:
         about += f", foil: {estimate.provenance.reference or 'computed'}"
-    sentences = [reason.text for reason in estimate.reasons] + list(result.notes)
+    size = [estimate.size.text] if estimate.size else []
+    sentences = size + [reason.text for reason in estimate.reasons] + list(result.notes)
     return lines + [f"    {text}" for text in (about, *sentences)], head
 
 

@@ -17,6 +17,17 @@ def descriptors_text(estimate: Mapping[str, Any]) -> str:
     )
 
 
+def size_text(estimate: Mapping[str, Any]) -> str:
+    """Return `1.5 nm (1.3–3.6)`, the diameter; `> 3.0 nm` without bound, "" if unknown."""
+    size = estimate.get("size")
+    if size is None:
+        return ""
+    low, high = size["diameter"]["interval"]
+    if high is None:
+        return f"> {low / 10:.1f} nm"
+    return f"{size['diameter']['value'] / 10:.1f} nm ({low / 10:.1f}–{high / 10:.1f})"
+
+
 def joint_text(joint: Mapping[str, Any]) -> list[str]:
     """Return the lines of a document `xasnn.bimetallic/1`: numbers, then their grounds."""
     edges = " and ".join(joint["edges"])

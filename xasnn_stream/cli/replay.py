@@ -6,7 +6,12 @@ import math
 from pathlib import Path
 from typing import Any
 
-from xasnn_stream.cli.line import descriptors_text, remarks_text, scan_text
+from xasnn_stream.cli.line import (
+    descriptors_text,
+    remarks_text,
+    scan_text,
+    size_text,
+)
 from xasnn_stream.cli.moment import moment
 from xasnn_stream.cli.run import add_result_arguments
 
@@ -85,7 +90,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _row(estimate: dict[str, Any]) -> str:
-    texts = (descriptors_text(estimate), remarks_text(estimate))
+    texts = (
+        descriptors_text(estimate),
+        size_text(estimate),
+        remarks_text(estimate),
+    )
     return _ROW.format(
         scan_text(estimate["run"]),
         (estimate["sample"] or "")[:24],

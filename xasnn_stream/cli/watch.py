@@ -6,7 +6,12 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from xasnn_stream.cli.line import descriptors_text, remarks_text, scan_text
+from xasnn_stream.cli.line import (
+    descriptors_text,
+    remarks_text,
+    scan_text,
+    size_text,
+)
 from xasnn_stream.errors import DocumentError
 
 if TYPE_CHECKING:
@@ -133,6 +138,7 @@ def _row(result: "Result") -> str:
         verdict = f"… {run['progress'] or 0:.0%}"
     texts = (
         descriptors_text(estimate),
+        size_text(estimate),
         f"{1000 * result.latency_s:.0f} ms",
         remarks_text(estimate),
     )

@@ -6,7 +6,9 @@ from functools import cache
 from importlib import resources
 
 import numpy as np
+from numpy.typing import NDArray
 
+from xasnn_stream.size.table import MOST_ATOMS_FLAT
 from xasnn_stream.spectrum import FloatArray
 
 SIZES = 160
@@ -20,10 +22,12 @@ class Families:
     Sizes are evenly spaced in log atoms, from the smallest cluster of a family to its
     largest; between the clusters that were counted is interpolated linearly in log
     atoms. `across` is from edge to edge, in lattice constants; `cn` is
-    `families x sizes x 4`.
+    `families x sizes x 4`. Families that are not `flat` (`families`) approach the
+    crystal as they grow, up to 10 nm.
     """
 
     names: tuple[str, ...]
+    flat: NDArray[np.bool_]
     atoms: FloatArray
     across: FloatArray
     cn: FloatArray
@@ -40,7 +44,8 @@ def families() -> Families:
         for name in names
     ]
     atoms, across, cn = (np.stack(part) for part in zip(*curves, strict=True))
-    return Families(names, atoms, across, cn)
+    flat = np.array([name in MOST_ATOMS_FLAT for name in names])
+    return Families(names, flat, atoms, across, cn)
 
 
 def _curve(counted: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:

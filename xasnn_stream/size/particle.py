@@ -161,7 +161,7 @@ def _text(
         )
     if not correlated:
         sentences.append("errors of cn1 to cn4 taken as independent")
-    return "; ".join(sentences)
+    return "if all particles are alike: " + "; ".join(sentences)
 
 
 def _size_text(atoms: Extent, diameter: Extent) -> str:

@@ -30,12 +30,12 @@ _QUANTILES = (0.05, 0.5, 0.95)
 class Posterior:
     """What is known of a particle.
 
-    `atoms` is the median with the ends of the central 90 % interval: the last is
-    infinite where the largest particle of a table (10 nm) cannot be excluded, the first
-    a table's smallest where that cannot be. By family, in the order of
-    `families().names`: `probability`, and medians of `family_atoms` and `across` (edge
-    to edge, in lattice constants), infinite where a family has no upper bound. `chi2` is
-    that of the best fit.
+    `atoms` are the lower end of the central 90 % interval, the median and the upper end.
+    The upper end is infinite where the largest particle of a table (10 nm) cannot be
+    excluded, unless it is a flat one; the lower is a table's smallest where that cannot
+    be. By family, in the order of `families().names`: `probability`, and medians of
+    `family_atoms` and `across` (edge to edge, in lattice constants), infinite where the
+    family has no upper bound. `chi2` is that of the best fit.
     """
 
     atoms: tuple[float, float, float]
@@ -59,7 +59,7 @@ def posterior(cn: FloatArray, covariance: FloatArray) -> Posterior:
         known.atoms.ravel()[by_size], weight.ravel()[by_size]
     )
     smallest = known.atoms[above[:, 0] < _BOUND, 0]
-    unbounded = above[:, -1] < _BOUND
+    unbounded = (above[:, -1] < _BOUND) & ~known.flat
     middle = np.argmax(weight.cumsum(1) >= weight.sum(1, keepdims=True) / 2, axis=1)
     row = np.arange(len(known.names))
     return Posterior(

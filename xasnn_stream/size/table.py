@@ -31,9 +31,9 @@ FAMILIES = {
 COLUMNS = ("family", "atoms", "across", "cn1", "cn2", "cn3", "cn4")
 MOST_ATOMS = 36_000
 """A sphere of platinum of 10 nm."""
-_FLAT = ("raft", "double raft")
-_MOST_ATOMS_FLAT = 3_000
-"""A disc of two layers of 10 nm."""
+MOST_ATOMS_FLAT = {"raft": 200, "double raft": 400}
+"""Of platinum 4 nm across. With more, coordination numbers of flat particles stand almost
+still, so that any number of atoms would do."""
 _GROWTH = 1.12
 """Between two clusters of a family are at least so many times as many atoms."""
 _DIRECTIONS = 200
@@ -48,7 +48,7 @@ def rows(most_atoms: int = MOST_ATOMS) -> Iterator[Row]:
     that of nearest neighbours, in lattice constants.
     """
     for family, shapes in FAMILIES.items():
-        limit = min(most_atoms, _MOST_ATOMS_FLAT) if family in _FLAT else most_atoms
+        limit = min(most_atoms, MOST_ATOMS_FLAT.get(family, most_atoms))
         largest = 0.0
         for positions in _by_size(shapes, limit):
             if len(positions) < _GROWTH * largest:

@@ -47,6 +47,7 @@ def test_a_table_has_one_head_and_sentences_beneath(analyze):
     ]
     assert out[0].split()[:4] == ["file", "scan", "verdict", "cn1"]
     assert out[2].strip() == "Pt L3, model pt-l3-xanes, foil: foil.dat"
+    assert out[3].strip().startswith("if all particles are alike: ")
 
 
 def test_one_good_file_ends_well_and_a_missing_one_does_not(analyze):

@@ -8,7 +8,12 @@ import time
 import pytest
 
 from xasnn_stream.cli import watch as command
-from xasnn_stream.cli.line import descriptors_text, remarks_text, scan_text
+from xasnn_stream.cli.line import (
+    descriptors_text,
+    remarks_text,
+    scan_text,
+    size_text,
+)
 from xasnn_stream.cli.main import main
 from xasnn_stream.cli.watch import _text_line
 from xasnn_stream.client import Result
@@ -157,6 +162,14 @@ def test_numbers_have_the_decimals_of_their_unit():
         }
     }
     assert descriptors_text(estimate) == "cn1 9.7 (9.1–10.3)  r1 2.775  cn2 -"
+
+
+def test_a_size_is_a_diameter_in_nanometres():
+    diameter = {"value": 14.8, "interval": [13.1, 35.8], "unit": "angstrom"}
+    assert size_text({"size": {"diameter": diameter}}) == "1.5 nm (1.3–3.6)"
+    open_ended = {"value": None, "interval": [29.5, None], "unit": "angstrom"}
+    assert size_text({"size": {"diameter": open_ended}}) == "> 3.0 nm"
+    assert size_text({"size": None}) == ""
 
 
 def test_a_scan_is_named_by_what_it_has():
