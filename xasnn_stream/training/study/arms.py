@@ -11,10 +11,12 @@ from xasnn_stream.networks.ensemble import forward
 from xasnn_stream.training.build import Progress
 from xasnn_stream.training.fit import fit_ensemble, scaling_for
 from xasnn_stream.training.nuisances import Stage
-from xasnn_stream.training.pool import Pool
 from xasnn_stream.training.recipe import Fit
 from xasnn_stream.training.study.undo import nuisance_labels, undo
 from xasnn_stream.training.study.views import Kind, Measurements, Views
+
+WHOLE_EV = 90.0
+"""Where the usual window ends, eV above the edge."""
 
 Reader = Callable[[Views], Tensor]
 """What a trained arm says of spectra, `members x draws x outputs`."""
@@ -22,24 +24,42 @@ Reader = Callable[[Views], Tensor]
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """A candidate; with `undo`, nuisances are estimated and undone before reading."""
+    """A candidate: an architecture, and the kind of spectra it reads up to which energy.
 
-    name: str
+    With `undo`, nuisances are estimated first, from spectra of that kind, and undone.
+    """
+
     architecture: str
     kind: Kind = "difference"
-    undo: bool = False
+    stop_ev: float = WHOLE_EV
+    undo: Kind | None = None
+
+    @property
+    def name(self) -> str:
+        """What tables call it."""
+        undo = {None: "", "difference": "undo, ", "both": "undo by foil, "}[self.undo]
+        return f"{undo}{self.architecture}, {self.kind}, to {self.stop_ev:g} eV"
 
 
 ARMS = (
-    Arm("linear", "linear"),
-    Arm("mlp", "mlp"),
-    Arm("cnn", "cnn"),
-    Arm("undo, linear", "linear", undo=True),
-    Arm("undo, mlp", "mlp", undo=True),
-    Arm("mlp, absolute", "mlp", "absolute"),
-    Arm("cnn, absolute", "cnn", "absolute"),
-    Arm("mlp, both", "mlp", "both"),
+    Arm("linear"),
+    Arm("mlp"),
+    Arm("cnn"),
+    Arm("linear", undo="difference"),
+    Arm("mlp", undo="difference"),
+    Arm("linear", undo="both"),
+    Arm("mlp", "absolute"),
+    Arm("cnn", "absolute"),
+    Arm("mlp", "both"),
+    Arm("linear", stop_ev=50.0),
+    Arm("mlp", stop_ev=30.0),
+    Arm("mlp", stop_ev=50.0),
+    Arm("mlp", stop_ev=70.0),
+    Arm("linear", stop_ev=50.0, undo="both"),
+    Arm("mlp", "absolute", stop_ev=50.0),
+    Arm("mlp", "both", stop_ev=50.0),
 )
+"""All read to the end of the usual window but where it is said otherwise."""
 
 
 def train_arm(
@@ -51,8 +71,10 @@ def train_arm(
     progress: Progress,
 ) -> Reader:
     """Train an arm on measurements and return how it reads others."""
+    bins = int((on.grid <= arm.stop_ev).sum())
 
-    def fitted(architecture: str, pool: Pool, what: str) -> Reader:
+    def fitted(architecture: str, kind: Kind, of: Measurements, what: str) -> Reader:
+        pool = replace(of, views=of.views.until(bins)).pool(kind)
         scaling = scaling_for(pool)
         parameters = fit_ensemble(
             pool,
@@ -64,22 +86,23 @@ def train_arm(
         )
 
         def read(views: Views) -> Tensor:
-            inputs = features(scaling, views.values(arm.kind), views.level(arm.kind))
+            seen = views.until(bins)
+            inputs = features(scaling, seen.values(kind), seen.level(kind))
             mean, _ = forward(parameters, inputs)
             return mean * scaling.output_scale + scaling.output_mean
 
         return read
 
-    if not arm.undo:
-        return fitted(arm.architecture, seen.pool(arm.kind), arm.name)
-    sizes = replace(seen, truth=nuisance_labels(seen.sizes)).pool(arm.kind)
-    estimator = fitted("mlp", sizes, f"{arm.name}: sizes")
+    if arm.undo is None:
+        return fitted(arm.architecture, arm.kind, seen, arm.name)
+    sizes = replace(seen, truth=nuisance_labels(seen.sizes))
+    estimator = fitted("mlp", arm.undo, sizes, f"{arm.name}: sizes")
 
     def undone(views: Views) -> Views:
         # One estimate for all members: a nuisance is no property of a structure.
         estimates = estimator(views).mean(0)
         return replace(views, difference=undo(on, views.difference, estimates))
 
-    rest = replace(seen, views=undone(seen.views)).pool(arm.kind)
-    reader = fitted(arm.architecture, rest, arm.name)
+    rest = replace(seen, views=undone(seen.views))
+    reader = fitted(arm.architecture, arm.kind, rest, arm.name)
     return lambda views: reader(undone(views))

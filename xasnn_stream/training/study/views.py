@@ -1,7 +1,7 @@
 """What an arm of the study may look at: differences, samples, or samples and foils."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -37,6 +37,14 @@ class Views:
     absolute: Tensor
     noise: Tensor
     sample_noise: Tensor
+
+    def until(self, bins: int) -> "Views":
+        """Return the first bins alone."""
+        return replace(
+            self,
+            difference=self.difference[:, :bins],
+            absolute=self.absolute[:, :bins],
+        )
 
     def values(self, kind: Kind) -> Tensor:
         """Return what a network reads, `draws x inputs`."""

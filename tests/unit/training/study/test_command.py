@@ -23,7 +23,7 @@ def test_a_quick_study_writes_numbers_and_pictures(tmp_path, capsys):
         assert "theory B" not in row
     for name in ("toy.png", "transfer.png"):
         assert (output / name).read_bytes().startswith(b"\x89PNG")
-    assert "| undo, linear |" in printed.out
+    assert "| undo, linear, difference, to 90 eV |" in printed.out
     assert "--theory" in printed.out
     assert "--data" in printed.out
     assert not printed.err
