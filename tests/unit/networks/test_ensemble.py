@@ -66,6 +66,15 @@ def test_rows_do_not_see_each_other(parameters):
     assert beside[:, 2].isnan().all()
 
 
+def test_many_rows_are_the_same_rows(parameters):
+    x = inputs(300)
+    mean, log_variance = forward(parameters, x)
+    for rows in (slice(0, 40), slice(120, 140), slice(299, 300)):
+        few_means, few_logs = forward(parameters, x[rows])
+        torch.testing.assert_close(mean[:, rows], few_means, rtol=0, atol=1e-14)
+        torch.testing.assert_close(log_variance[:, rows], few_logs, rtol=0, atol=1e-14)
+
+
 def test_a_variance_stays_within_its_bounds(parameters):
     _, log_variance = forward(parameters, 1e4 * inputs(50))
     assert log_variance.max().item() == 4.0
