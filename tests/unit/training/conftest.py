@@ -3,8 +3,11 @@ import dataclasses
 import pytest
 import torch
 
+from xasnn_stream.engine.model import Model, load_model
 from xasnn_stream.library import Library, read_library
 from xasnn_stream.shipped import shipped_folder
+from xasnn_stream.training import baselines
+from xasnn_stream.training.baselines import Baselines
 from xasnn_stream.training.nuisances import Stage, stage
 from xasnn_stream.training.recipe import Recipe, read_recipe
 
@@ -32,3 +35,18 @@ def on(library, recipe) -> Stage:
 @pytest.fixture
 def rng() -> torch.Generator:
     return torch.Generator().manual_seed(17)
+
+
+@pytest.fixture(scope="session")
+def model() -> Model:
+    """The shipped model."""
+    return load_model(RECIPE.parent)
+
+
+@pytest.fixture(scope="session")
+def fitted(model, recipe, library) -> Baselines:
+    """Baselines with a forest that is planted in a second."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(baselines, "_FOREST_DRAWS", 600)
+        patch.setattr(baselines, "_TREES", 20)
+        return baselines.fit_baselines(model, recipe, library)

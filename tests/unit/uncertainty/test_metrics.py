@@ -1,7 +1,16 @@
 import pytest
 import torch
 
-from xasnn_stream.uncertainty.metrics import auroc, coverage, r2, winkler
+from xasnn_stream.uncertainty.metrics import (
+    auroc,
+    coverage,
+    crps,
+    quantile,
+    r2,
+    spearman,
+    standardized,
+    winkler,
+)
 
 
 def column(*values):
@@ -44,3 +53,50 @@ def test_auroc_is_one_half_or_more_generally_a_probability():
     # Two orders over the same scores, and ties, tell nothing apart.
     assert auroc(inside, inside.flip(0)) == pytest.approx(0.5)
     assert auroc(torch.zeros(7), torch.zeros(3)) == 0.5
+
+
+def test_weights_let_every_particle_count_once():
+    # A particle with three draws inside its interval, another with one outside.
+    truth, low, high = column(0, 0, 0, 5), column(-1, -1, -1, 0), column(1, 1, 1, 1)
+    each = torch.tensor([1 / 3, 1 / 3, 1 / 3, 1.0])
+    assert coverage(truth, low, high).item() == 0.75
+    assert coverage(truth, low, high, each).item() == pytest.approx(0.5)
+    # Widths 2, 2, 2 and 1, the last missed by 4: 1 + 20·4.
+    score = winkler(truth, low, high, 0.9, each).item()
+    assert score == pytest.approx((2 + 81) / 2)
+
+
+def test_a_weighted_quantile_is_reached_by_weight():
+    values = column(1, 2, 3, 4)
+    assert quantile(values, 0.5).item() == 2
+    assert quantile(values, 0.75).item() == 3
+    heavy = torch.tensor([1.0, 1.0, 1.0, 7.0])
+    assert quantile(values, 0.5, heavy).item() == 4
+    assert quantile(values, 0.3, heavy).item() == 3
+
+
+def test_the_probability_score_of_a_normal_is_the_integral_of_its_definition():
+    truth, value, std = column(1.3), column(0.4), column(0.7)
+    x = torch.linspace(-8, 8, 160001).double()
+    below = torch.special.ndtr((x - value.item()) / std.item())
+    defined = torch.trapezoid((below - (x >= truth.item()).double()).square(), x)
+    # The step of the truth is met to the grid's 1e-4.
+    assert crps(truth, value, std).item() == pytest.approx(defined.item(), abs=1e-4)
+
+
+def test_standardized_errors_of_a_std_that_is_half_too_small():
+    normal = torch.randn(20000, 1, generator=torch.Generator().manual_seed(1)).double()
+    zero = torch.zeros_like(normal)
+    centre, spread = standardized(normal + 0.5, zero, zero + 0.5)
+    # Errors of 20000 draws: 2/√20000 and 2/√40000.
+    assert centre.item() == pytest.approx(1.0, abs=0.05)
+    assert spread.item() == pytest.approx(2.0, abs=0.04)
+
+
+def test_rank_correlation_ignores_the_scale_and_needs_variation():
+    first = column(1, 2, 3, 4)
+    assert spearman(first, first.exp()).item() == pytest.approx(1.0)
+    assert spearman(first, -first).item() == pytest.approx(-1.0)
+    assert spearman(first, column(1, 1, 1, 1)).isnan()
+    # Σd² = 2 of 4: 1 - 6·2 / (4·15).
+    assert spearman(first, column(2, 1, 3, 4)).item() == pytest.approx(0.8)
