@@ -5,7 +5,7 @@ numbers are the same weighted means, so a held-out site is one whose column is n
 touched. Lattice scales between those computed are Lagrange interpolation across scales.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -105,7 +105,7 @@ def draw(kit: Structures, recipe: Mixtures, count: int, rng: torch.Generator) ->
     def uniform() -> Tensor:
         return torch.rand(count, generator=rng)
 
-    is_scaled = (uniform() < recipe.scaled) & (len(kit.scales) >= 3)
+    is_scaled = (uniform() < recipe.scaled) & (len(kit.scales) > 1)
     is_particle = uniform() < recipe.particles
     low, high = kit.scales[0], kit.scales[-1]
     scale = torch.where(is_scaled, low + (high - low) * uniform(), REFERENCE_SCALE)
@@ -115,8 +115,8 @@ def draw(kit: Structures, recipe: Mixtures, count: int, rng: torch.Generator) ->
     cases = (
         (~is_particle & ~is_scaled, mix_sites, kit.sites, at_reference),
         (~is_particle & is_scaled, mix_sites, kit.scaled_sites, across),
-        (is_particle & ~is_scaled, _whole, kit.particles.unsqueeze(0), at_reference),
-        (is_particle & is_scaled, _whole, kit.scaled_particles, across),
+        (is_particle & ~is_scaled, _mix_particles, kit.particles[None], at_reference),
+        (is_particle & is_scaled, _mix_particles, kit.scaled_particles, across),
     )
     for chosen, build, parts, by_scale in cases:
         if chosen.any():
@@ -130,38 +130,44 @@ def draw(kit: Structures, recipe: Mixtures, count: int, rng: torch.Generator) ->
 def mix_sites(
     sites: Tensor, by_scale: Tensor, rows: int, recipe: Mixtures, rng: torch.Generator
 ) -> Tensor:
-    """Draw means of 1 to `max_sites` sites with flat Dirichlet weights, `count x rows`.
+    """Draw means of 1 to `max_sites` sites, `count x rows`.
 
     `sites` (`sites x scales`) are rows of the library, `by_scale` (`count x scales`)
     how much each lattice scale counts.
     """
     count, most = by_scale.shape[0], recipe.max_sites
-    number = torch.randint(1, most + 1, (count, 1), generator=rng)
-    share = -torch.log(torch.rand(count, most, generator=rng).clamp(min=1e-12))
-    share = share * (torch.arange(most) < number)
-    share = share / share.sum(-1, keepdim=True)
+    share = _shares(count, most, rng)
     chosen = sites[torch.randint(len(sites), (count, most), generator=rng)]
     weight = share.unsqueeze(-1) * by_scale.unsqueeze(1)
     weights = torch.zeros(count, rows)
     return weights.scatter_add(1, chosen.flatten(1), weight.flatten(1))
 
 
-def _whole(
+def _mix_particles(
     particles: Tensor,
     by_scale: Tensor,
     rows: int,
     recipe: Mixtures,
     rng: torch.Generator,
 ) -> Tensor:
-    """One particle, or two in random proportion; `particles` is scales x names x rows."""
-    del rows
+    """Draw distributions of 1 to `max_particles` particles, `count x rows`.
+
+    `particles` is `scales x names x rows`.
+    """
     count, names = by_scale.shape[0], particles.shape[1]
-    first, second = (torch.randint(names, (count,), generator=rng) for _ in range(2))
-    alone = torch.rand(count, generator=rng) >= recipe.pairs
-    share = torch.where(alone, 1.0, torch.rand(count, generator=rng))[:, None, None]
-    mixed = share * particles[:, first].transpose(0, 1)
-    mixed = mixed + (1 - share) * particles[:, second].transpose(0, 1)
-    return (mixed * by_scale.unsqueeze(-1)).sum(1)
+    of = torch.randint(names, (count, recipe.max_particles), generator=rng)
+    share = _shares(count, recipe.max_particles, rng)
+    amount = torch.zeros(count, names).scatter_add(1, of, share)
+    weight = by_scale.unsqueeze(-1) * amount.unsqueeze(1)
+    return weight.flatten(1) @ particles.reshape(-1, rows)
+
+
+def _shares(count: int, most: int, rng: torch.Generator) -> Tensor:
+    """Draw shares of 1 to `most` parts, flat on their simplex, `count x most`."""
+    number = torch.randint(1, most + 1, (count, 1), generator=rng)
+    share = -torch.log(torch.rand(count, most, generator=rng).clamp(min=1e-12))
+    share = share * (torch.arange(most) < number)
+    return share / share.sum(-1, keepdim=True)
 
 
 def _lagrange(scale: Tensor, nodes: tuple[float, ...]) -> Tensor:
@@ -198,8 +204,11 @@ def without(library: Library, name: str, scale: float, banned: set[str]) -> Tens
     return weights / weights.sum()
 
 
-def labels(library: Library, weights: Tensor, descriptors: Iterable[str]) -> Tensor:
-    """Return the truth of structures given as weights, `draws x descriptors`."""
+def labels(library: Library, weights: Tensor, descriptors: Sequence[str]) -> Tensor:
+    """Return the truth of structures given as weights, `draws x descriptors`.
+
+    LibraryError if the library does not have one of them.
+    """
     cn = torch.from_numpy(library.cn.astype(np.float32))
     r1 = torch.from_numpy(library.r1.astype(np.float32))
     numbers = weights @ cn
@@ -208,4 +217,7 @@ def labels(library: Library, weights: Tensor, descriptors: Iterable[str]) -> Ten
     columns["r1"] = bonds @ r1 / bonds.sum(-1)
     for name, column in library.columns.items():
         columns[name] = weights @ torch.from_numpy(column.astype(np.float32))
+    if missing := [name for name in descriptors if name not in columns]:
+        known = ", ".join(columns)
+        raise LibraryError(f"the library has no {', '.join(missing)}; it has {known}")
     return torch.stack([columns[name] for name in descriptors], -1)

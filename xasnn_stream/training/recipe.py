@@ -30,7 +30,7 @@ class Mixtures:
 
     max_sites: int
     particles: float
-    pairs: float
+    max_particles: int
     scaled: float
     bulk: float
 
