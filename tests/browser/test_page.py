@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from xasnn_stream.estimate import Extent, Shape, Size
 from xasnn_stream.spectrum import Reason
 
 from .series import E0, final, partial
@@ -71,6 +72,25 @@ def test_what_was_done_to_readings_is_said_with_the_spectrum(site, page):
     site.add(final(3))
     page.shows("#shown", "Scan 3")
     assert page.text("#progress").endswith(", ok")
+    assert page.chromium.errors == []
+
+
+def test_the_size_of_particles_is_said_with_the_spectrum(site, page):
+    size = Size(
+        atoms=Extent(245.0, (148.0, 450.0)),
+        diameter=Extent(19.2, (16.2, 23.5), "angstrom"),
+        shapes=(Shape("sphere", 1.0, 245.0, 21.0),),
+        distinguishable=True,
+        consistent=True,
+        chi2=0.4,
+        text="if all particles are alike: 240 atoms (150–450), 1.9 nm (1.6–2.3)",
+    )
+    page.open()
+    site.add(replace(final(1), size=size))
+    page.shows("#progress", size.text)
+    site.add(final(2))
+    page.shows("#shown", "Scan 2")
+    assert "atoms" not in page.text("#progress")
     assert page.chromium.errors == []
 
 
