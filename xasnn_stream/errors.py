@@ -48,6 +48,10 @@ class FoilError(XasnnError, ValueError):
     """A reference foil cannot be read or is not a foil of the profile's edge."""
 
 
+class FeffError(XasnnError, RuntimeError):
+    """A FEFF calculation failed or was not done in its time."""
+
+
 class UsageError(XasnnError, ValueError):
     """A command was asked for something it cannot do; the message says what it can."""
 

@@ -3,17 +3,15 @@
 import argparse
 import json
 import sys
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xasnn_stream.cli.library_build import register_build
+
 if TYPE_CHECKING:
     from xasnn_stream.libraries.foil_fit import FoilFit, Theory
-    from xasnn_stream.libraries.overview import Overview
     from xasnn_stream.library import Contents
-
-_LISTED = 12
 
 
 def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -28,6 +26,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     _register_show(actions)
     _register_fit(actions)
     _register_sites(actions)
+    register_build(actions)
 
 
 def _register_show(actions: Any) -> None:
@@ -108,7 +107,7 @@ def run_show(arguments: argparse.Namespace) -> int:
         if arguments.json:
             print(json.dumps(found.document(), allow_nan=False), flush=True)
         else:
-            print(_shown(found), flush=True)
+            print(found.text(), flush=True)
         if arguments.plot:
             from xasnn_stream.libraries.pictures import draw_library
 
@@ -131,30 +130,6 @@ def _theory(contents: "Contents") -> "Theory":
     from xasnn_stream.libraries.theory import bulk
 
     return partial(bulk, contents)
-
-
-def _shown(found: "Overview") -> str:
-    variant = f" ({found.variant})" if found.variant else ""
-    lines = [
-        f"{found.element} {found.edge}{variant}: {found.rows} rows, "
-        f"{found.sites} different sites  {found.file}"
-    ]
-    for at in found.scales:
-        lines.append(
-            f"  scale {at.scale:<6g} {at.sites} sites, {len(at.complete)} complete "
-            f"particles: {', '.join(at.complete) or 'none'}"
-        )
-        if at.missing:
-            lines.append(f"  {'':12s} sites missing: {_counted(at.missing)}")
-    lines += [f"  {name:12s} {_counted(group)}" for name, group in found.groups.items()]
-    ranges = (f"{name} {low:g}…{high:g}" for name, (low, high) in found.ranges.items())
-    return "\n".join([*lines, f"  ranges       {', '.join(ranges)}"])
-
-
-def _counted(counts: Mapping[str, int]) -> str:
-    shown = [f"{name} {count}" for name, count in list(counts.items())[:_LISTED]]
-    more = len(counts) - len(shown)
-    return ", ".join(shown) + (f", {more} more" if more else "")
 
 
 def run_fit(arguments: argparse.Namespace) -> int:

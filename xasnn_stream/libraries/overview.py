@@ -13,6 +13,8 @@ from xasnn_stream.library.hdf5 import SCHEMA
 
 Range = tuple[float, float]
 
+_LISTED = 12
+
 
 @dataclass(frozen=True, slots=True)
 class AtScale:
@@ -66,6 +68,34 @@ class Overview:
             "ranges": {name: list(bounds) for name, bounds in self.ranges.items()},
             "sha256": self.sha256,
         }
+
+    def text(self) -> str:
+        """Return it as lines for people."""
+        variant = f" ({self.variant})" if self.variant else ""
+        lines = [
+            f"{self.element} {self.edge}{variant}: {self.rows} rows, "
+            f"{self.sites} different sites  {self.file}"
+        ]
+        for at in self.scales:
+            lines.append(
+                f"  scale {at.scale:<6g} {at.sites} sites, {len(at.complete)} complete "
+                f"particles: {', '.join(at.complete) or 'none'}"
+            )
+            if at.missing:
+                lines.append(f"  {'':12s} sites missing: {_counted(at.missing)}")
+        lines += [
+            f"  {name:12s} {_counted(group)}" for name, group in self.groups.items()
+        ]
+        ranges = (
+            f"{name} {low:g}…{high:g}" for name, (low, high) in self.ranges.items()
+        )
+        return "\n".join([*lines, f"  ranges       {', '.join(ranges)}"])
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    shown = [f"{name} {count}" for name, count in list(counts.items())[:_LISTED]]
+    more = len(counts) - len(shown)
+    return ", ".join(shown) + (f", {more} more" if more else "")
 
 
 def overview(contents: Contents) -> Overview:

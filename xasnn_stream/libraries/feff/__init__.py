@@ -1,0 +1,1 @@
+"""FEFF, the program: its inputs, running it, and what it leaves behind."""
