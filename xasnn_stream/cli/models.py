@@ -12,8 +12,9 @@ from xasnn_stream.errors import ModelError
 from xasnn_stream.manifest import MANIFEST, Manifest, read_manifest, read_parts, reading
 from xasnn_stream.shipped import model_folder, model_folders
 
-CONDITION, LEVEL = "N1", "0.9"
-"""Which of the metrics are shown: the nuisances of a beamline, the published level."""
+SPLIT, CONDITION, LEVEL = "held-out", "N1", "0.9"
+"""Which of the metrics are shown: particles never seen, under the nuisances of a beamline,
+at the published level."""
 
 
 def register(subparsers: argparse._SubParsersAction) -> None:
@@ -108,7 +109,9 @@ def _line(manifest: Manifest) -> str:
 
 def _metrics(manifest: Manifest) -> list[dict[str, Any]]:
     rows = manifest.document.get("metrics") or []
-    return [row for row in rows if row["condition"] == CONDITION]
+    return [
+        row for row in rows if (row["split"], row["condition"]) == (SPLIT, CONDITION)
+    ]
 
 
 def _page(parts: Sequence[Manifest], card: dict[str, str]) -> Iterator[str]:
