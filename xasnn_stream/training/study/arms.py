@@ -11,12 +11,12 @@ from xasnn_stream.networks.ensemble import forward
 from xasnn_stream.training.build import Progress
 from xasnn_stream.training.fit import fit_ensemble, scaling_for
 from xasnn_stream.training.nuisances import Stage
-from xasnn_stream.training.recipe import Fit
+from xasnn_stream.training.recipe import Fit, Input
 from xasnn_stream.training.study.undo import nuisance_labels, undo
 from xasnn_stream.training.study.views import Kind, Measurements, Views
 
-WHOLE_EV = 90.0
-"""Where the usual window ends, eV above the edge."""
+WINDOW = Input(start=-10.0, stop=90.0, step=1.0)
+"""What all candidates read of, eV from the foil's edge."""
 
 Reader = Callable[[Views], Tensor]
 """What a trained arm says of spectra, `members x draws x outputs`."""
@@ -27,18 +27,22 @@ class Arm:
     """A candidate: an architecture, and the kind of spectra it reads up to which energy.
 
     With `undo`, nuisances are estimated first, from spectra of that kind, and undone.
+    `misfit` is the largest theory–experiment misfit drawn in training, relative to the
+    size of the difference; see `nuisances.measured`.
     """
 
     architecture: str
     kind: Kind = "difference"
-    stop_ev: float = WHOLE_EV
+    stop_ev: float = WINDOW.stop
     undo: Kind | None = None
+    misfit: float = 0.0
 
     @property
     def name(self) -> str:
         """What tables call it."""
         undo = {None: "", "difference": "undo, ", "both": "undo by foil, "}[self.undo]
-        return f"{undo}{self.architecture}, {self.kind}, to {self.stop_ev:g} eV"
+        misfit = f", misfit {self.misfit:g}" if self.misfit else ""
+        return f"{undo}{self.architecture}, {self.kind}, to {self.stop_ev:g} eV{misfit}"
 
 
 ARMS = (
@@ -54,12 +58,14 @@ ARMS = (
     Arm("linear", stop_ev=50.0),
     Arm("mlp", stop_ev=30.0),
     Arm("mlp", stop_ev=50.0),
-    Arm("mlp", stop_ev=70.0),
+    Arm("cnn", stop_ev=50.0),
     Arm("linear", stop_ev=50.0, undo="both"),
     Arm("mlp", "absolute", stop_ev=50.0),
     Arm("mlp", "both", stop_ev=50.0),
+    Arm("mlp", misfit=0.3),
+    Arm("mlp", stop_ev=50.0, misfit=0.3),
 )
-"""All read to the end of the usual window but where it is said otherwise."""
+"""Architectures, inputs and undoing on the whole window; then part of it, or misfits."""
 
 
 def train_arm(

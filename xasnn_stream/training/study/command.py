@@ -61,12 +61,12 @@ def run(output: Path, sources: Sources, quick: bool) -> None:
 
 def _toy_sizes(fit: Fit, quick: bool) -> Fit:
     sizes = replace(fit, members=5, hidden=64, depth=2, batch=128)
-    return replace(sizes, pool=20000, steps=1500) if not quick else _quick(sizes)
+    return replace(sizes, pool=20000, steps=1200) if not quick else _quick(sizes)
 
 
 def _sizes(fit: Fit, quick: bool) -> Fit:
     sizes = replace(fit, members=6, hidden=128, depth=2, batch=256)
-    return replace(sizes, pool=40000, steps=1500) if not quick else _quick(sizes)
+    return replace(sizes, pool=30000, steps=1200) if not quick else _quick(sizes)
 
 
 def _quick(sizes: Fit) -> Fit:

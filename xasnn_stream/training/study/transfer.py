@@ -11,10 +11,10 @@ from xasnn_stream.library import SHELL_BULK_CN, Library, read_library, shape_cla
 from xasnn_stream.physics.instrument import N1
 from xasnn_stream.training.build import Progress
 from xasnn_stream.training.mixtures import REFERENCE_SCALE, labels, particle_weights
-from xasnn_stream.training.nuisances import stage, with_noise
+from xasnn_stream.training.nuisances import Stage, stage, with_noise
 from xasnn_stream.training.pool import split
 from xasnn_stream.training.recipe import Recipe
-from xasnn_stream.training.study.arms import Arm, Reader, train_arm
+from xasnn_stream.training.study.arms import WINDOW, Arm, Reader, train_arm
 from xasnn_stream.training.study.measured import (
     Known,
     bending,
@@ -23,7 +23,7 @@ from xasnn_stream.training.study.measured import (
     table,
 )
 from xasnn_stream.training.study.spread import spread
-from xasnn_stream.training.study.views import Views, look, measure
+from xasnn_stream.training.study.views import Measurements, Views, look, measure
 
 _DRAWS = 100
 """Spectra per particle."""
@@ -53,29 +53,38 @@ def transfer(
 ) -> Iterator[dict[str, object]]:
     """Yield a row per arm: errors on left-out particles of each theory, and measured.
 
-    Networks are trained under N1 on theory A alone. Errors of the mean of members are by
-    descriptor; `ratio` is the error on theory B over that on theory A, of the same
-    particles under the same nuisances, with its spread over single members.
+    Networks are trained on theory A alone, under N1 and the arm's misfit. Errors of the
+    mean of members are by descriptor; `ratio` is the error on theory B over that on
+    theory A, of the same particles under the same nuisances, with its spread over single
+    members.
 
     Raises
     ------
     XasnnError
         If a library or a measured spectrum cannot be read.
     """
-    recipe = replace(recipe, nuisances=N1)
+    recipe = replace(recipe, input=WINDOW)
     library = read_library(recipe.library)
     on = stage(library, recipe.input)
     tests = _tests(library, recipe, sources.theory)
     known = read_known(sources.data, on) if sources.data else None
-    progress("spectra", 0.0)
-    rng = torch.Generator().manual_seed(recipe.seed)
-    seen = measure(library, recipe, split(library, recipe), on, rng)
+    pools: dict[float, Measurements] = {}
     for arm in arms:
+        if arm.misfit not in pools:
+            progress("spectra", 0.0)
+            pools[arm.misfit] = _pool(library, on, recipe, arm.misfit)
+        seen = pools[arm.misfit]
         rng = torch.Generator().manual_seed(recipe.seed)
         reader = train_arm(arm, on, seen, recipe.fit, rng, progress)
         row: dict[str, object] = {"arm": arm.name, "input": arm.kind}
         row |= _theories(reader, tests, recipe.descriptors)
         yield row | (_measured(reader, known) if known else {})
+
+
+def _pool(library: Library, on: Stage, recipe: Recipe, misfit: float) -> Measurements:
+    recipe = replace(recipe, nuisances=replace(N1, misfit=(0.0, misfit)))
+    rng = torch.Generator().manual_seed(recipe.seed)
+    return measure(library, recipe, split(library, recipe), on, rng)
 
 
 def _tests(library: Library, recipe: Recipe, theory: Path | None) -> dict[str, _Test]:
