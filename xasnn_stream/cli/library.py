@@ -159,10 +159,11 @@ def _print_fit(how: str, fit: "FoilFit", as_json: bool) -> None:
     done = fit.correction
     stretch = f", stretch {done.stretch:.3f}" if done.stretch != 1.0 else ""
     print(
-        f"{how:8s} {fit.foil}: R {fit.r_factor:.4f}, rms {fit.rms:.4f}; "
-        f"shift {done.shift_ev:+.2f} eV, broadening {done.gaussian_ev:.2f} eV Gaussian "
-        f"{done.lorentzian_ev:.2f} eV Lorentzian, amplitude {done.amplitude:.4f}, "
-        f"slope {done.slope_per_100ev:+.4f} per 100 eV{stretch}",
+        f"{how:8s} {fit.foil}: R {fit.r_factor:.4f}, rms {fit.rms:.4f}, "
+        f"shift {done.shift_ev:+.2f} eV\n"
+        f"         broadening {done.gaussian_ev:.2f} eV Gaussian, {done.lorentzian_ev:.2f} "
+        f"eV Lorentzian, amplitude {done.amplitude:.4f}, "
+        f"slope {done.slope_per_100ev:+.4f}/100 eV{stretch}",
         flush=True,
     )
 

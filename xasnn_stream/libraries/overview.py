@@ -1,5 +1,6 @@
 """What a library holds: counts, ranges, and what its particles still lack."""
 
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,8 @@ from xasnn_stream.library.hdf5 import SCHEMA
 Range = tuple[float, float]
 
 _LISTED = 12
+_NAME_WIDTH = 10
+_TEXT_WIDTH = 96
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,19 +80,27 @@ class Overview:
             f"{self.sites} different sites  {self.file}"
         ]
         for at in self.scales:
-            lines.append(
-                f"  scale {at.scale:<6g} {at.sites} sites, {len(at.complete)} complete "
-                f"particles: {', '.join(at.complete) or 'none'}"
-            )
+            told = f"{at.sites} sites, {len(at.complete)} complete particles: "
+            lines += _line(f"scale {at.scale:g}", told + ", ".join(at.complete))
             if at.missing:
-                lines.append(f"  {'':12s} sites missing: {_counted(at.missing)}")
-        lines += [
-            f"  {name:12s} {_counted(group)}" for name, group in self.groups.items()
-        ]
+                lines += _line("", f"sites missing: {_counted(at.missing)}")
+        for name, group in self.groups.items():
+            lines += _line(name, _counted(group))
         ranges = (
             f"{name} {low:g}…{high:g}" for name, (low, high) in self.ranges.items()
         )
-        return "\n".join([*lines, f"  ranges       {', '.join(ranges)}"])
+        return "\n".join([*lines, *_line("ranges", ", ".join(ranges))])
+
+
+def _line(name: str, text: str) -> list[str]:
+    """Return a name and what is said of it, folded to the width of a terminal."""
+    indent = " " * (_NAME_WIDTH + 3)
+    return textwrap.wrap(
+        text,
+        _TEXT_WIDTH,
+        initial_indent=f"  {name:<{_NAME_WIDTH}} ",
+        subsequent_indent=indent,
+    )
 
 
 def _counted(counts: Mapping[str, int]) -> str:
