@@ -112,7 +112,7 @@ class Size:
 
     `diameter` is that of a sphere of as many atoms in the crystal. `shapes` are ranked,
     those below a probability of 0.001 left out; they are `distinguishable` where the
-    first is ten times as probable as the second.
+    first is ten times as probable as the second and fits.
     `consistent` is False where cn1…cn4 are those of no single size: intervals are then
     widened by the misfit, whose χ² is `chi2`. `text` says it all in a sentence.
     """

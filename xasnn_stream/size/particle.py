@@ -43,7 +43,7 @@ def size_of(
     correlation: FloatArray | None,
     element: str,
 ) -> Size | None:
-    """Return size and shape, None where an interval of cn1…cn4 is missing.
+    """Return size and shape, None where one of cn1…cn4 or its interval is missing.
 
     Parameters
     ----------
@@ -61,14 +61,13 @@ def size_of(
     if len(shells) < len(SHELLS) or lattice is None:
         return None
     deviations = [_deviation(shell) for shell in shells]
-    if not all(s is not None and math.isfinite(s) and s > 0 for s in deviations):
+    values = np.array([shell.value for shell in shells])
+    s = np.array(deviations, float)  # NaN where there is no interval
+    if not (np.isfinite(values).all() and np.isfinite(s).all() and (s > 0).all()):
         return None
-    s = np.array(deviations, float)
     known = np.eye(len(s)) if correlation is None else correlation
     known = (1 - _OWN_SHARE) * known + _OWN_SHARE * np.eye(len(s))
-    found = posterior(
-        np.array([shell.value for shell in shells]), known * np.outer(s, s)
-    )
+    found = posterior(values, known * np.outer(s, s))
     return _size(found, lattice, correlation is not None)
 
 
@@ -114,8 +113,9 @@ def _size(found: Posterior, lattice: float, correlated: bool) -> Size:
         if share[k] >= _LEAST_RANKED
     )
     best, rival, *_ = sorted(share, reverse=True)
-    distinguishable = best >= DISTINCT * rival
     consistent = found.chi2 <= WORST_FIT
+    # Of shapes none of which fits, the best is not told from the others.
+    distinguishable = consistent and best >= DISTINCT * rival
     return Size(
         atoms=atoms,
         diameter=diameter,

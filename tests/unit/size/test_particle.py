@@ -158,6 +158,7 @@ def test_what_no_size_has_is_called_a_mixture(cn) -> None:
     assert not found.consistent
     assert "mixture of sizes" in found.text
     assert found.chi2 > 11.34
+    assert not found.distinguishable
 
 
 def test_a_misfit_widens_the_interval() -> None:
@@ -206,3 +207,4 @@ def test_without_all_shells_or_their_intervals_there_is_no_size() -> None:
     assert size_of(partial, None, "Pt") is None
     assert size_of(descriptors(SHELL_BULK_CN, np.zeros(4)), None, "Pt") is None
     assert size_of(whole, None, "Fe") is None
+    assert size_of(descriptors((np.nan, 6.0, 24.0, 12.0)), None, "Pt") is None
