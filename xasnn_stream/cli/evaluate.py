@@ -31,13 +31,8 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print one row per condition and shape class, and the comparison of test sets."""
-    from xasnn_stream.engine.model import load_model
-    from xasnn_stream.shipped import model_folder
-    from xasnn_stream.training.evaluation import evaluate_folder
-
-    folder = model_folder(arguments.model)
     split = ""
-    for row in evaluate_folder(load_model(folder), folder, arguments.library):
+    for row in _rows(arguments.model, arguments.library):
         if arguments.json:
             lines = [json.dumps(row)]
         elif "sets" in row:
@@ -51,6 +46,23 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stdout.write("\n".join(lines) + "\n")
         sys.stdout.flush()
     return 0
+
+
+def _rows(name: str, library: Path | None) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a model, of each edge it reads unless one is named."""
+    from xasnn_stream.engine.model import load_model
+    from xasnn_stream.manifest import read_part, read_parts
+    from xasnn_stream.shipped import model_part
+    from xasnn_stream.training.alloy_samples import evaluate_alloy_folder
+    from xasnn_stream.training.evaluation import evaluate_folder
+
+    folder, part = model_part(name)
+    for manifest in [read_part(folder, part)] if part else read_parts(folder):
+        model = load_model(folder, part=manifest.part)
+        if manifest.part:
+            yield from evaluate_alloy_folder(model, folder, manifest.part, library)
+        else:
+            yield from evaluate_folder(model, folder, library)
 
 
 def _readable(row: dict[str, Any]) -> str:

@@ -23,9 +23,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Train; progress goes to a terminal only."""
     from xasnn_stream.manifest import MANIFEST
     from xasnn_stream.training.build import train
+    from xasnn_stream.training.parts import train_parts
+    from xasnn_stream.training.recipe import recipe_parts
 
     output = arguments.output or arguments.recipe.parent
-    folder = train(arguments.recipe, output, _progress)
+    build = train_parts if recipe_parts(arguments.recipe) else train
+    folder = build(arguments.recipe, output, _progress)
     if sys.stderr.isatty():
         sys.stderr.write("\n")
     sys.stdout.write(f"{folder / MANIFEST}\n{folder / 'card.md'}\n")
