@@ -140,7 +140,7 @@ def _of_mixtures(
     parameters: dict[str, Tensor],
     rng: torch.Generator,
 ) -> Tensor:
-    """Return (truth - value) / std of fresh draws, half of them under N1 as it is evaluated."""
+    """Return (truth - value) / std of fresh draws, half of them as N1 is evaluated."""
     kit = training_structures(library, recipe, parts)
     errors: list[Tensor] = []
     of = conditions(recipe.nuisances)
