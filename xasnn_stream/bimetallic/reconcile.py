@@ -83,6 +83,8 @@ def reconcile(
         found, moved = _project(values, covariance, rows, goal)
         if moved < chi2 and (_LEAST @ found >= _BOUND - _ROUNDING).all():
             best, chi2 = found, moved
+            if not bounds:
+                break  # the minimum without bounds lies inside them
     return Reconciled(
         best,
         _tied(covariance, ties),
