@@ -17,10 +17,11 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser = subparsers.add_parser(
         "bench",
         help="speed beside a reference",
-        description="Measure speed beside a reference in the same run: of the physics "
-        "beside larch, one thread each on one core, by turns.",
+        description="Measure speed beside a reference in the same run, one thread each, "
+        "by turns: of the physics beside larch, of the ensemble in one batch beside its "
+        "members one by one.",
     )
-    parser.add_argument("what", choices=("physics",))
+    parser.add_argument("what", choices=("physics", "engine"))
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--json", action="store_true", help="a JSON line per case")
     parser.set_defaults(run=run)
@@ -33,10 +34,12 @@ def run(arguments: argparse.Namespace) -> int:
     from xasnn_stream.benchmarks import larch
     from xasnn_stream.errors import UsageError
 
-    larch.load()
+    if arguments.what == "physics":
+        larch.load()
     if arguments.device == "cuda" and not torch.cuda.is_available():
         raise UsageError("--device cuda: torch finds no CUDA device here")
-    command = [sys.executable, "-m", "xasnn_stream.benchmarks.physics"]
+    module = f"xasnn_stream.benchmarks.{arguments.what}"
+    command = [sys.executable, "-m", module]
     with subprocess.Popen(  # noqa: S603 - our own module
         [*command, arguments.device],
         stdout=subprocess.PIPE,
@@ -50,7 +53,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _line(text: str) -> str:
     found = json.loads(text)
-    head = f"{found['what']}, {found['grid']} grid, batch {found['batch']}"
+    grid = f", {found['grid']} grid" if "grid" in found else ""
+    head = f"{found['what']}{grid}, batch {found['batch']}"
     if "ratio" not in found:
         times = ", ".join(
             f"{us} us at {count}"
@@ -62,5 +66,5 @@ def _line(text: str) -> str:
     ours, reference = found["ours"], found["reference"]
     return (
         f"{head}: {ours['spectra_per_s']:.0f} spectra/s, {reference['name']} "
-        f"{reference['spectra_per_s']:.0f}, ratio {found['ratio']:.0f}"
+        f"{reference['spectra_per_s']:.0f}, ratio {found['ratio']:.3g}"
     )
