@@ -13,7 +13,7 @@ from xasnn_stream.training.mixtures import draw, mix_sites, particle_weights
 from xasnn_stream.training.pool import split, training_structures
 from xasnn_stream.training.recipe import Recipe
 
-DRAWS = 100
+DRAWS = 64
 """Spectra per particle and lattice scale."""
 
 MIXTURES = 1000

@@ -41,7 +41,7 @@ def test_bulk_takes_its_share_of_every_draw(library):
     low, high = BULK_SHARES
     assert share.min() >= low - 1e-5
     assert share.max() <= high + 1e-5
-    # 300 uniform draws come within a tenth of the range of both ends.
+    # 192 uniform draws come within a tenth of the range of both ends.
     assert share.min() < low + 0.06
     assert share.max() > high - 0.06
     assert found.split == "held-out, with bulk"
