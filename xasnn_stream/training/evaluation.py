@@ -149,7 +149,7 @@ def evaluate_folder(
     """Evaluate a model folder on its own library, or on another one.
 
     The last rows compare independent test sets; see `test_sets`. `library_path` may be a
-    file or a folder of libraries. Baselines that need the training library are left out
+    file or a folder of libraries; its rows say which, for names of splits repeat. Baselines that need the training library are left out
     where only another library is at hand.
 
     Raises
@@ -166,7 +166,9 @@ def evaluate_folder(
     fitted = _fitted_if_possible(model, recipe)
     rows = evaluate_library(model, recipe, library, fitted)
     published = model.manifest.get("metrics", ())
-    yield from _with_table(_named_after(rows, library_path), published)
+    of_edge = f"{model.element}_{model.edge}"
+    name = of_edge if library_path.is_dir() else library_path.stem
+    yield from _with_table((row | {"library": name} for row in rows), published)
 
 
 def _with_table(rows: Iterable[Row], published: Iterable[Row]) -> Iterator[Row]:
@@ -175,12 +177,6 @@ def _with_table(rows: Iterable[Row], published: Iterable[Row]) -> Iterator[Row]:
         seen.append(row)
         yield row
     yield from across_test_sets(seen)
-
-
-def _named_after(rows: Iterable[Row], library: Path) -> Iterator[Row]:
-    """Say of which library the rows are: split names repeat between libraries."""
-    for row in rows:
-        yield row | {"library": library.stem}
 
 
 def _fitted_if_possible(model: Model, recipe: Recipe) -> Baselines | None:
