@@ -149,8 +149,9 @@ def evaluate_folder(
     """Evaluate a model folder on its own library, or on another one.
 
     The last rows compare independent test sets; see `test_sets`. `library_path` may be a
-    file or a folder of libraries; its rows say which, for names of splits repeat. Baselines that need the training library are left out
-    where only another library is at hand.
+    file or a folder of libraries; its rows say which, for names of splits repeat.
+    Baselines that need the training library are left out where only another library is
+    at hand.
 
     Raises
     ------
