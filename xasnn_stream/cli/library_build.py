@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from xasnn_stream.libraries.build import Built
     from xasnn_stream.libraries.collect import Spectra
+    from xasnn_stream.libraries.feff.paths import ScatteringPath
     from xasnn_stream.libraries.recipe import LibraryRecipe, Plan
 
 _LISTED = 12
@@ -48,28 +50,48 @@ def register_build(actions: Any) -> None:
         metavar="DIR",
         help="run nothing: take what is computed, or any feff.inp with xmu.dat below DIR",
     )
+    build.add_argument(
+        "--paths",
+        action="store_true",
+        help="scattering paths for EXAFS (feffNNNN.dat) instead of spectra; FEFF8-lite "
+        "can compute them",
+    )
     build.set_defaults(run=run_build)
 
 
 def run_build(arguments: argparse.Namespace) -> int:
     """Compute what is missing and write the library."""
-    from xasnn_stream.libraries.build import build, working_in
-    from xasnn_stream.libraries.collect import gather
-    from xasnn_stream.libraries.feff.program import find_program
+    from xasnn_stream.libraries.build import (
+        Built,
+        Calculator,
+        build_paths,
+        build_spectra,
+    )
+    from xasnn_stream.libraries.feff.calculation import working_in
+    from xasnn_stream.libraries.feff.program import FOR_PATHS, FOR_XANES, find_program
+    from xasnn_stream.libraries.gather import gather, gather_paths
     from xasnn_stream.libraries.recipe import plan_of, read_library_recipe
 
     recipe = read_library_recipe(arguments.recipe)
     output = _target(arguments.output, f"{recipe.element}_{recipe.edge}")
     collecting = arguments.collect_only
-    program = find_program(arguments.feff) if collecting is None else None
+    needed = FOR_PATHS if arguments.paths else FOR_XANES
+    program = find_program(arguments.feff, needed) if collecting is None else None
     plan = plan_of(recipe)
+    if collecting and arguments.paths:
+        paths = Built(gather_paths(recipe, plan, Path(collecting)), ())
+        return _write_paths(recipe, plan, paths, output)
     if collecting:
         return _write(recipe, plan, gather(recipe, plan, Path(collecting)), output, ())
-    work = output.with_suffix(".work")
-    with working_in(work):
-        built = build(recipe, plan, work, program, arguments.timeout, _progress)
+    calculator = Calculator(program, arguments.timeout, output.with_suffix(".work"))
+    with working_in(calculator.work):
+        if arguments.paths:
+            paths = build_paths(recipe, plan, calculator, _progress)
+            _end_line()
+            return _write_paths(recipe, plan, paths, output)
+        built = build_spectra(recipe, plan, calculator, _progress)
     _end_line()
-    return _write(recipe, plan, built.spectra, output, built.failures)
+    return _write(recipe, plan, built.found, output, built.failures)
 
 
 def _target(output: Path, name: str) -> Path:
@@ -92,17 +114,40 @@ def _write(
     output: Path,
     failures: "tuple[str, ...]",
 ) -> int:
-    from xasnn_stream.errors import FAILED
     from xasnn_stream.libraries.collect import library_fields
     from xasnn_stream.libraries.overview import overview
     from xasnn_stream.library import read_contents, write_library
 
     write_library(output, *library_fields(recipe, plan, spectra))
     print(overview(read_contents(output)).text(), flush=True)
+    return _tell(failures, len(recipe.scales) * len(plan.sites), output)
+
+
+def _write_paths(
+    recipe: "LibraryRecipe",
+    plan: "Plan",
+    built: "Built[tuple[ScatteringPath, ...]]",
+    output: Path,
+) -> int:
+    from xasnn_stream.errors import LibraryError
+    from xasnn_stream.libraries.path_library import write_paths
+    from xasnn_stream.library.contents import PATHS_ENDING
+
+    if not built.found:
+        raise LibraryError("nothing is computed yet: there are no paths to collect")
+    target = output.with_name(f"{output.stem}{PATHS_ENDING}{output.suffix}")
+    write_paths(target, recipe, plan, built.found)
+    many = sum(len(paths) for paths in built.found.values())
+    print(f"{target}: {many} paths of {len(built.found)} sites", flush=True)
+    return _tell(built.failures, len(recipe.scales) * len(plan.sites), target)
+
+
+def _tell(failures: tuple[str, ...], wanted: int, output: Path) -> int:
+    from xasnn_stream.errors import FAILED
+
     for failure in failures[:_LISTED]:
         print(f"xasnn-stream: {failure}", file=sys.stderr)
     if failures:
-        wanted = len(recipe.scales) * len(plan.sites)
         print(
             f"xasnn-stream: {len(failures)} of {wanted} sites are missing in {output}; "
             "the same command goes on where it stopped",

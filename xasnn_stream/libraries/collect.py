@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,13 +10,11 @@ from numpy.typing import NDArray
 
 from xasnn_stream.clusters import SHELL_EDGES, coordination
 from xasnn_stream.errors import LibraryError
-from xasnn_stream.libraries.feff.inputs import INPUT, Given, read_input
-from xasnn_stream.libraries.feff.output import SPECTRUM, Computed, read_spectrum
+from xasnn_stream.libraries.feff.output import Computed
 from xasnn_stream.libraries.feff.settings import Settings
 from xasnn_stream.libraries.foil_fit import FoilFit, fit_foil, read_measured
 from xasnn_stream.libraries.recipe import LibraryRecipe, Plan
 from xasnn_stream.libraries.theory import on_energies
-from xasnn_stream.libraries.unique_sites import ENVIRONMENT_A, TOLERANCE_A, surroundings
 from xasnn_stream.spectrum import FloatArray
 
 Spectra = dict[tuple[float, str], tuple[Computed, ...]]
@@ -51,66 +48,6 @@ def join_parts(parts: tuple[Computed, ...], chosen: Settings) -> Computed:
 
 def _same(one: FloatArray, other: FloatArray) -> bool:
     return len(one) == len(other) and bool(np.abs(one - other).max() < _SAME_EV)
-
-
-def gather(recipe: LibraryRecipe, plan: Plan, folder: Path) -> Spectra:
-    """Take spectra from any folders that hold `feff.inp` and `xmu.dat`.
-
-    The structure in the input tells which site and lattice scale it is; folders of other
-    structures are left aside.
-
-    Raises
-    ------
-    LibraryError
-        If a spectrum of a wanted site cannot be used, or there is none at all.
-    """
-    found: dict[tuple[float, str], dict[int, Computed]] = {}
-    inputs = sorted(
-        path
-        for path in folder.rglob(INPUT)
-        if (path.parent / SPECTRUM).exists()
-        and not any(name.startswith(".") for name in path.relative_to(folder).parts)
-    )
-    for path in inputs:
-        given = read_input(path)
-        for scale in recipe.scales:
-            name = _recognized(given, plan, recipe.lattice_a * scale)
-            number = _part(given, recipe.settings_at(scale))
-            if name is not None and number is not None:
-                computed = read_spectrum(path.parent / SPECTRUM)
-                found.setdefault((scale, name), {})[number] = computed
-    wanted = len(recipe.settings_at(1.0).parts)
-    whole = {
-        key: tuple(parts[i] for i in range(wanted))
-        for key, parts in found.items()
-        if len(parts) == wanted
-    }
-    if not whole:
-        raise LibraryError(
-            f"{folder} holds no {SPECTRUM} beside a {INPUT} of this recipe's sites and "
-            f"settings; {len(inputs)} calculations were looked at"
-        )
-    return whole
-
-
-def _recognized(given: Given, plan: Plan, a: float) -> str | None:
-    """Return the site whose surroundings an input holds."""
-    seen = surroundings(given.atoms / a, 0, ENVIRONMENT_A)
-    for name, site in plan.sites.items():
-        theirs = site.seen.invariants
-        alike = theirs.shape == seen.invariants.shape
-        if alike and np.abs(theirs - seen.invariants).max() <= TOLERANCE_A:
-            return name
-    return None
-
-
-def _part(given: Given, chosen: Settings) -> int | None:
-    """Return which part of the settings an input computes."""
-    for number, part in enumerate(chosen.parts):
-        radius = abs(part.radius - given.fms_radius) < _SAME_RADIUS
-        if radius and part.lmax == given.lmax:
-            return number
-    return None
 
 
 def library_fields(

@@ -24,6 +24,9 @@ from xasnn_stream.spectrum import FloatArray
 
 PARTICLES_FILE = "particles.json"
 
+PATHS_ENDING = "_paths"
+"""How the names of files of scattering paths end, which are no site spectra."""
+
 _NPZ = ".npz"
 _ENDINGS = (_NPZ, *HDF5_ENDINGS)
 _MALFORMED = (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile)
@@ -111,7 +114,10 @@ def library_files(path: str | Path) -> tuple[Path, ...]:
     found = sorted(
         file
         for file in path.iterdir()
-        if file.suffix in _ENDINGS and not file.name.startswith(".") and file.is_file()
+        if file.suffix in _ENDINGS
+        and not file.name.startswith(".")
+        and not file.stem.endswith(PATHS_ENDING)
+        and file.is_file()
     )
     if not found:
         endings = ", ".join(_ENDINGS)

@@ -9,12 +9,13 @@ import sys
 import time
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
 from xasnn_stream.cli.main import main
 from xasnn_stream.errors import UsageError
-from xasnn_stream.libraries.build import working_in
+from xasnn_stream.libraries.feff.calculation import working_in
 from xasnn_stream.libraries.feff.output import read_spectrum
 from xasnn_stream.libraries.recipe import plan_of, read_library_recipe
 from xasnn_stream.library import form, read_contents, read_library
@@ -295,3 +296,46 @@ def test_the_name_of_a_library_must_tell_what_it_is_of(bench, capsys):
     bench.output = bench.folder / "new folder"
     assert bench.build() == 0
     assert (bench.folder / "new folder" / "Pt_L3.h5").exists()
+
+
+def test_scattering_paths_are_computed_by_the_bundled_exafs_program(bench, capsys):
+    larch = pytest.importorskip("larch", reason="larch brings feff8l")
+    programs = Path(larch.__file__).parent / "bin" / "linux64"
+    if not (programs / "feff8l_rdinp").exists():
+        pytest.skip(f"no feff8l in {programs}")
+    small = bench.recipe.read_text().replace("[0.98, 1.0]", "[1.0]")
+    bench.recipe.write_text(small.replace("[oct6, cubo13]", "[oct6]"))
+    assert bench.build(None, "--feff", str(programs)) == 2
+    assert "it has no fms" in capsys.readouterr().err
+    assert bench.build(None, "--feff", str(programs), "--paths") == 0
+    written = bench.folder / "out" / "Pt_L3_paths.h5"
+    a = 3.924
+    with h5py.File(written) as file:
+        particles = json.loads(file["particles"][()])
+        site = particles["oct6"][0][0]
+        first, second = file[f"1/{site}/0001"], file[f"1/{site}/0002"]
+        assert first.attrs["reff"] == pytest.approx(a / np.sqrt(2), abs=1e-3)
+        assert first.attrs["degeneracy"] == 4
+        assert second.attrs["reff"] <= 1.5 * a
+        assert first["table"].shape[1] == len(file.attrs["columns"])
+        bulk = particles["bulk"][0][0]
+        assert file[f"1/{bulk}/0001"].attrs["degeneracy"] == 12
+    before = {
+        path: path.stat().st_mtime_ns for path in bench.work.glob("1/*/feff0001.dat")
+    }
+    assert len(before) == 2
+    assert bench.build(None, "--feff", str(programs), "--paths") == 0
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+    again = bench.folder / "again" / "Pt_L3.h5"
+    asked = ["library", "build", str(bench.recipe), "--output", str(again), "--paths"]
+    assert main([*asked, "--collect-only", str(bench.work)]) == 0
+    with (
+        h5py.File(written) as one,
+        h5py.File(again.with_name("Pt_L3_paths.h5")) as other,
+    ):
+        assert set(one["1"]) == set(other["1"])
+
+
+def test_paths_that_are_not_computed_are_missed(bench, capsys):
+    assert bench.build(None, "--collect-only", "--paths") == 2
+    assert "nothing is computed yet" in capsys.readouterr().err

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from xasnn_stream.errors import FeffError, LibraryError, UsageError
-from xasnn_stream.libraries.feff.inputs import feff_input, read_input
+from xasnn_stream.libraries.feff.inputs import feff_input, paths_input, read_input
 from xasnn_stream.libraries.feff.output import read_spectrum
+from xasnn_stream.libraries.feff.paths import read_paths
 from xasnn_stream.libraries.feff.program import (
     NAMES,
     VARIABLE,
@@ -23,6 +24,7 @@ from xasnn_stream.libraries.structures import particle
 from .fake_feff import SCRIPT
 
 RECORDED = Path(__file__).with_name("feff8l_xmu.dat")
+RECORDED_PATH = Path(__file__).with_name("feff8l_0001.dat")
 OCT6 = particle("oct6") * 3.924
 
 
@@ -102,18 +104,19 @@ def test_the_absorber_may_stand_anywhere_in_an_input(tmp_path):
     assert (given.fms_radius, given.lmax) == (5.0, 4)
 
 
-@pytest.mark.parametrize(
-    ("change", "told"),
-    [
-        (lambda text: text.replace("FMS", "*FMS"), "no FMS card"),
-        (lambda text: text.replace(" 0 Pt", " 1 Pt"), "names 0 absorbers"),
-    ],
-)
-def test_an_input_that_is_none_for_xanes_is_refused(folder, change, told):
+def test_an_input_without_one_absorber_is_refused(folder):
     path = folder / "feff.inp"
-    path.write_text(change(path.read_text()))
-    with pytest.raises(LibraryError, match=told):
+    path.write_text(path.read_text().replace(" 0 Pt", " 1 Pt"))
+    with pytest.raises(LibraryError, match="names 0 absorbers"):
         read_input(path)
+
+
+def test_an_input_for_paths_asks_for_no_multiple_scattering(tmp_path):
+    path = tmp_path / "feff.inp"
+    path.write_text(paths_input("Pt oct6", "Pt", "L3", OCT6, 5.0))
+    assert read_input(path).fms_radius is None
+    assert card(path.read_text(), "RPATH") == "RPATH 5.0000"
+    assert "XANES" not in path.read_text()
 
 
 def test_a_spectrum_is_read_as_the_program_wrote_it(fake, folder):
@@ -235,3 +238,22 @@ def test_a_failure_tells_what_the_program_said_last(fake, folder):
 def test_a_program_is_ended_when_its_time_is_over(fake, folder):
     with pytest.raises(FeffError, match=r"not done after 0\.5 s.*--timeout"):
         run_program(find_program(str(fake("slow"))), folder, 0.5)
+
+
+def test_paths_are_read_as_the_program_wrote_them(tmp_path):
+    shutil.copy(RECORDED_PATH, tmp_path / "feff0001.dat")
+    (path,) = read_paths(tmp_path)
+    assert (path.number, path.nleg, path.degeneracy) == (1, 2, 5.0)
+    assert path.reff == pytest.approx(2.7747)
+    assert np.linalg.norm(path.atoms[1] - path.atoms[0]) == pytest.approx(
+        2.7747, abs=1e-4
+    )
+    assert path.table.shape[1] == 7
+    assert (np.diff(path.table[:, 0]) > 0).all()
+    assert path.table[0, 1] == pytest.approx(12.6)
+    (tmp_path / "feff0001.dat").write_text("nothing")
+    with pytest.raises(LibraryError, match="no scattering path"):
+        read_paths(tmp_path)
+    (tmp_path / "feff0001.dat").unlink()
+    with pytest.raises(LibraryError, match=r"no feffNNNN\.dat"):
+        read_paths(tmp_path)

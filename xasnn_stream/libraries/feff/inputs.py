@@ -36,9 +36,7 @@ def feff_input(
     `atoms` is `atoms x 3` in Å, the absorber first. One potential is that of the
     absorber, another that of all other atoms.
     """
-    number = ELEMENTS.index(element) + _FIRST_TABULATED
     lmax = f"{chosen.lmax_scf} {part.lmax}"
-    distance = np.linalg.norm(atoms - atoms[0], axis=1)
     lines = [
         f"TITLE {title}",
         f"EDGE {edge}",
@@ -51,23 +49,61 @@ def feff_input(
         f"XANES {chosen.xanes}",
         f"FMS {part.radius:.4f} 0",
         f"RPATH {_NO_PATHS_RADIUS}",
-        "POTENTIALS",
-        f" 0 {number} {element} {lmax} 0.01",
-        f" 1 {number} {element} {lmax} 100",
-        "ATOMS",
+        *_structure(element, atoms, f"{lmax} 0.01", f"{lmax} 100"),
     ]
-    for i, ((x, y, z), r) in enumerate(zip(atoms, distance, strict=True)):
-        potential = 0 if i == 0 else 1
-        lines.append(f" {x:10.5f} {y:10.5f} {z:10.5f} {potential} {element} {r:.5f}")
-    return "\n".join([*lines, "END", ""])
+    return "\n".join(lines)
+
+
+def paths_input(
+    title: str, element: str, edge: str, atoms: FloatArray, radius: float
+) -> str:
+    """Return the input for the scattering paths of one site up to `radius` Å.
+
+    Potentials of overlapping atoms, as usual for EXAFS; FEFF8-lite can run it.
+    """
+    lines = [
+        f"TITLE {title}",
+        f"EDGE {edge}",
+        "S02 1.0",
+        f"CONTROL {ALL_MODULES}",
+        "PRINT 0 0 0 0 0 3",
+        "EXCHANGE 0 0.0 0.0",
+        "EXAFS 20",
+        f"RPATH {radius:.4f}",
+        *_structure(element, atoms, "", ""),
+    ]
+    return "\n".join(lines)
+
+
+def _structure(
+    element: str, atoms: FloatArray, absorber: str, others: str
+) -> list[str]:
+    """Return the cards of potentials and atoms."""
+    number = ELEMENTS.index(element) + _FIRST_TABULATED
+    distance = np.linalg.norm(atoms - atoms[0], axis=1)
+    return [
+        "POTENTIALS",
+        f" 0 {number} {element} {absorber}".rstrip(),
+        f" 1 {number} {element} {others}".rstrip(),
+        "ATOMS",
+        *(
+            f" {x:10.5f} {y:10.5f} {z:10.5f} {min(i, 1)} {element} {r:.5f}"
+            for i, ((x, y, z), r) in enumerate(zip(atoms, distance, strict=True))
+        ),
+        "END",
+        "",
+    ]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Given:
-    """What an input asks for: atoms (`atoms x 3`, Å, the absorber first), FMS radius."""
+    """What an input asks for: atoms (`atoms x 3`, Å), the absorber first.
+
+    `fms_radius` (Å) is None without an FMS card, `lmax` -1 where the program chooses.
+    """
 
     atoms: FloatArray
-    fms_radius: float
+    fms_radius: float | None
     lmax: int
 
 
@@ -77,7 +113,7 @@ def read_input(path: Path) -> Given:
     Raises
     ------
     LibraryError
-        If it has no atoms, not one absorber, or no FMS card.
+        If it does not name one absorber among its atoms.
     """
     atoms: list[tuple[float, ...]] = []
     absorber: list[int] = []
@@ -98,8 +134,7 @@ def read_input(path: Path) -> Given:
             lmax = int(words[4])
     if len(absorber) != 1:
         raise LibraryError(f"{path} names {len(absorber)} absorbers (ipot 0), not one")
-    if not cards.get("FMS"):
-        raise LibraryError(f"{path} has no FMS card: not an input for XANES")
     positions = np.array(atoms)
     order = np.roll(np.arange(len(atoms)), -absorber[0])
-    return Given(positions[order], float(cards["FMS"][0]), lmax)
+    fms = cards.get("FMS")
+    return Given(positions[order], float(fms[0]) if fms else None, lmax)

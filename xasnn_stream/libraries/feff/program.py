@@ -15,11 +15,15 @@ NAMES = ("feff10", "feff9", "feff90", "feff84", "feff")
 
 MODULES = (
     *("rdinp", "dmdw", "atomic", "pot", "ldos", "screen", "crpa", "opconsat", "xsph"),
-    *("fms", "mkgtr", "path", "genfmt", "ff2x", "sfconv"),
+    *("fms", "mkgtr", "path", "pathfinder", "genfmt", "ff2x", "sfconv"),
 )
 """Programs a FEFF may be split into, in the order they run."""
 
-_NEEDED = ("rdinp", "pot", "xsph", "fms", "ff2x")
+FOR_XANES = ("rdinp", "pot", "xsph", "fms", "ff2x")
+FOR_PATHS = ("rdinp", "pot", "xsph", "genfmt", "ff2x")
+"""Modules without which there are no spectra, or no paths."""
+
+_PREFIXES = ("", "feff8l_")
 LOG = "feff.log"
 _TAIL = 400
 
@@ -37,11 +41,11 @@ class Program:
         return str(first if len(self.commands) == 1 else first.parent)
 
 
-def find_program(named: str | None) -> Program:
+def find_program(named: str | None, needed: tuple[str, ...] = FOR_XANES) -> Program:
     """Return the FEFF that is named, else that of `$XASNN_FEFF`, else one on the PATH.
 
     It is a program or script that reads `feff.inp` where it is started, or a folder of
-    FEFF's modules.
+    FEFF's modules, of which there must be those `needed`.
 
     Raises
     ------
@@ -60,16 +64,25 @@ def find_program(named: str | None) -> Program:
         return Program((Path(found).resolve(),))
     path = Path(shutil.which(asked) or asked).resolve()
     if path.is_dir():
-        modules = [path / name for name in MODULES if _runs(path / name)]
-        missing = [name for name in _NEEDED if path / name not in modules]
-        if missing:
-            raise UsageError(
-                f"{path} is no folder of FEFF's modules: it has no {', '.join(missing)}"
-            )
-        return Program(tuple(modules))
+        return _of_modules(path, needed)
     if not _runs(path):
         raise UsageError(f"{asked} is not a program that can be run")
     return Program((path,))
+
+
+def _of_modules(folder: Path, needed: tuple[str, ...]) -> Program:
+    found = {
+        name: folder / f"{prefix}{name}"
+        for prefix in _PREFIXES
+        for name in MODULES
+        if _runs(folder / f"{prefix}{name}")
+    }
+    missing = [name for name in needed if name not in found]
+    if missing:
+        raise UsageError(
+            f"{folder} is no folder of FEFF's modules: it has no {', '.join(missing)}"
+        )
+    return Program(tuple(found[name] for name in MODULES if name in found))
 
 
 def _runs(path: Path) -> bool:
