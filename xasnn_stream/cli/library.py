@@ -96,7 +96,6 @@ def run_show(arguments: argparse.Namespace) -> int:
     from xasnn_stream.errors import UsageError
     from xasnn_stream.libraries.overview import overview
     from xasnn_stream.library import library_files, read_contents
-    from xasnn_stream.library.alloys import is_alloy
 
     files = library_files(arguments.path)
     if arguments.foil and (not arguments.plot or len(files) > 1):
@@ -111,8 +110,6 @@ def run_show(arguments: argparse.Namespace) -> int:
         if arguments.plot:
             from xasnn_stream.libraries.pictures import draw_library
 
-            if arguments.foil and is_alloy(contents):
-                raise UsageError(f"{file} holds no pure crystal to compare with a foil")
             fit = _fitted(contents, arguments.foil) if arguments.foil else None
             for drawn in draw_library(contents, arguments.plot, fit):
                 print(f"{drawn}", file=sys.stderr)

@@ -27,8 +27,8 @@ def register_build(actions: Any) -> None:
         "--output",
         type=Path,
         metavar="PATH",
-        required=True,
-        help="<Element>_<edge>.h5, or a folder; calculations lie beside it in .work",
+        help="<Element>_<edge>.h5, or a folder (default: the recipe's own); calculations "
+        "lie beside it in .work",
     )
     build.add_argument(
         "--feff",
@@ -73,7 +73,8 @@ def run_build(arguments: argparse.Namespace) -> int:
     from xasnn_stream.libraries.recipe import plan_of, read_library_recipe
 
     recipe = read_library_recipe(arguments.recipe)
-    output = _target(arguments.output, f"{recipe.element}_{recipe.edge}")
+    named = arguments.output or arguments.recipe.parent
+    output = _target(named, f"{recipe.element}_{recipe.edge}")
     collecting = arguments.collect_only
     needed = FOR_PATHS if arguments.paths else FOR_XANES
     program = find_program(arguments.feff, needed) if collecting is None else None

@@ -76,12 +76,13 @@ def library_fields(
     arrays = _rows(recipe, plan, joined, rows, to_x)
     for scale in scales:
         arrays |= _raw(joined, [row for row in rows if row[0] == scale], scale)
+    present = {name for _, name in joined}
     index = {
         "particles": {
             name: {
                 "natoms": len(recipe.particles.get(name, ())),
                 "sites": [[site, many] for site, many in sites],
-                "complete": all((scales[-1], site) in joined for site, _ in sites),
+                "complete": {site for site, _ in sites} <= present,
             }
             for name, sites in plan.particles.items()
         },

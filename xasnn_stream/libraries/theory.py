@@ -4,6 +4,7 @@ import numpy as np
 
 from xasnn_stream.errors import LibraryError
 from xasnn_stream.library import Contents, library_of
+from xasnn_stream.library.alloys import is_alloy
 from xasnn_stream.spectrum import FloatArray
 
 GAUSSIAN_FWHM_PER_SIGMA = 2 * np.sqrt(2 * np.log(2))
@@ -91,8 +92,12 @@ def bulk(contents: Contents, at: FloatArray) -> FloatArray:
     Raises
     ------
     LibraryError
-        Naming the field that is missing.
+        If there is no pure crystal in it, or a field is missing.
     """
+    if is_alloy(contents):
+        raise LibraryError(
+            f"{contents.path} holds sites of alloys: no pure crystal to hold against a foil"
+        )
     library = library_of(contents)
     scales = [s for s in library.scales if library.bulk_site in library.rows(s)]
     if not scales:

@@ -6,13 +6,12 @@ maximum of the first derivative of the measured foil.
 """
 
 from xasnn_stream.library.contents import (
-    PARTICLES_FILE,
     Contents,
     library_files,
     read_contents,
 )
 from xasnn_stream.library.forming import Formed, average, form, mix
-from xasnn_stream.library.hdf5 import write_library
+from xasnn_stream.library.hdf5 import PARTICLES_FILE, write_library
 from xasnn_stream.library.reading import library_of, read_library
 from xasnn_stream.library.site_spectra import (
     BULK,

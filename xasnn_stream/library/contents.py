@@ -19,10 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xasnn_stream.errors import LibraryError
-from xasnn_stream.library.hdf5 import HDF5_ENDINGS, read_hdf5
+from xasnn_stream.library.hdf5 import HDF5_ENDINGS, PARTICLES_FILE, read_hdf5
 from xasnn_stream.spectrum import FloatArray
-
-PARTICLES_FILE = "particles.json"
 
 PATHS_ENDING = "_paths"
 """How the names of files of scattering paths end, which are no site spectra."""

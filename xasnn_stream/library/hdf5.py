@@ -1,6 +1,6 @@
 """A library as one HDF5 file: the arrays of the npz form and the index of particles.
 
-Arrays are datasets of the same names; `index` is the JSON text of `particles.json`.
+Arrays are datasets of the same names; the dataset `particles.json` is that file's text.
 h5py is imported here alone, and only when it is needed.
 """
 
@@ -20,7 +20,7 @@ from xasnn_stream.errors import LibraryError
 SCHEMA = "xasnn.library/1"
 HDF5_ENDINGS = (".h5", ".hdf5")
 
-_INDEX = "index"
+PARTICLES_FILE = "particles.json"
 
 
 def write_library(
@@ -53,7 +53,9 @@ def write_library(
             file.attrs["schema"] = SCHEMA
             for name, array in arrays.items():
                 _write(file, name, np.asarray(array))
-            file.create_dataset(_INDEX, data=json.dumps(index, ensure_ascii=False))
+            file.create_dataset(
+                PARTICLES_FILE, data=json.dumps(index, ensure_ascii=False)
+            )
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
@@ -84,7 +86,7 @@ def read_hdf5(
         for name, dataset in file.items():
             if not isinstance(dataset, h5py.Dataset):
                 continue
-            if name == _INDEX:
+            if name == PARTICLES_FILE:
                 index = json.loads(cast("bytes", dataset[()]))
             elif h5py.check_string_dtype(dataset.dtype) is not None:
                 arrays[name] = np.asarray(dataset.asstr()[()], np.str_)

@@ -298,11 +298,37 @@ def test_the_name_of_a_library_must_tell_what_it_is_of(bench, capsys):
     assert (bench.folder / "new folder" / "Pt_L3.h5").exists()
 
 
-def test_scattering_paths_are_computed_by_the_bundled_exafs_program(bench, capsys):
+def test_a_library_lies_beside_its_recipe_if_no_place_is_named(bench):
+    feff = str(bench.feff())
+    assert main(["library", "build", str(bench.recipe), "--feff", feff]) == 0
+    assert "oct6" in read_library(bench.folder / "Pt_L3.h5").complete(1.0)
+
+
+@pytest.mark.parametrize("program", ["feff8l", "feff6l"])
+def test_the_bundled_exafs_programs_stop_a_build_of_spectra(bench, program, capsys):
+    programs = bundled_programs()
+    modules = ("rdinp", "pot", "xsph", "pathfinder", "genfmt", "ff2x")
+    commands = [str(programs / f"feff8l_{name}") for name in modules]
+    feff = bench.folder / program
+    lines = commands if program == "feff8l" else [str(programs / "feff6l")]
+    feff.write_text("\n".join(["#!/bin/sh", *lines, "exit 0", ""]))
+    feff.chmod(0o755)
+    assert bench.build(None, "--feff", str(feff)) == 2
+    assert "no full multiple scattering (FMS)" in capsys.readouterr().err
+    assert not bench.output.exists()
+
+
+def bundled_programs() -> Path:
+    """Return the folder of EXAFS programs that larch brings."""
     larch = pytest.importorskip("larch", reason="larch brings feff8l")
     programs = Path(larch.__file__).parent / "bin" / "linux64"
     if not (programs / "feff8l_rdinp").exists():
         pytest.skip(f"no feff8l in {programs}")
+    return programs
+
+
+def test_scattering_paths_are_computed_by_the_bundled_exafs_program(bench, capsys):
+    programs = bundled_programs()
     small = bench.recipe.read_text().replace("[0.98, 1.0]", "[1.0]")
     bench.recipe.write_text(small.replace("[oct6, cubo13]", "[oct6]"))
     assert bench.build(None, "--feff", str(programs)) == 2

@@ -72,6 +72,17 @@ def test_an_alloy_shows_its_motifs_and_shares(shared_libraries, capsys):
     assert found["scales"] == []
 
 
+def test_an_alloy_has_no_crystal_to_hold_against_a_foil(
+    shared_libraries, measured_spectra, capsys
+):
+    path, foil = (
+        shared_libraries / "Pd_K_in_PdAu.npz",
+        measured_spectra / "Pd_K_PFref.csv",
+    )
+    assert main(["library", "fit", str(path), "--foil", str(foil)]) == 2
+    assert "no pure crystal" in capsys.readouterr().err
+
+
 def test_a_folder_shows_all_its_libraries(shared_libraries, capsys):
     assert main(["library", "show", str(shared_libraries), "--json"]) == 0
     names = [json.loads(line)["file"] for line in capsys.readouterr().out.splitlines()]

@@ -8,6 +8,7 @@ result.
 
 import fcntl
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,15 +16,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from xasnn_stream.errors import FeffError, UsageError
-from xasnn_stream.libraries.feff.inputs import INPUT
-from xasnn_stream.libraries.feff.program import Program, last_words, run_program
+from xasnn_stream.errors import FeffError, LibraryError, UsageError, XasnnError
+from xasnn_stream.libraries.feff.inputs import FMS_CARD, INPUT
+from xasnn_stream.libraries.feff.program import LOG, Program, last_words, run_program
 
 POTENTIALS = (
     *("pot.bin", "apot.bin", "phase.bin", "xsect.dat", "xsect.bin", "emesh.bin"),
     *("emesh.dat", "config.dat", "vtot.dat", "wscrn.dat"),
 )
 """What a calculation with frozen potentials takes from the crystal's, as far as there."""
+
+_EXAFS_ALONE = re.compile(r"Feff ?(?:6L|8L)[^\s]*(?: \(EXAFS\))?", re.IGNORECASE)
+"""How programs without multiple scattering introduce themselves."""
 
 T = TypeVar("T")
 
@@ -84,13 +88,25 @@ def result_of(
     running = _prepared(job)
     run_program(program, running, timeout_s)
     if not any(running.glob(job.result)):
-        raise FeffError(
-            f"{program.name} left no {job.result} in {running}: {last_words(running)}"
-        )
+        raise _no_result(job, program, running)
     found = read(running)
     shutil.rmtree(job.folder, ignore_errors=True)
     running.rename(job.folder)
     return found
+
+
+def _no_result(job: Job, program: Program, folder: Path) -> XasnnError:
+    """Return the error about a program that ended well and left nothing."""
+    printed = (folder / LOG).read_text(errors="replace")
+    exafs = _EXAFS_ALONE.search(printed)
+    if exafs is not None and FMS_CARD.search(job.text):
+        return LibraryError(
+            f"{program.name} is {exafs[0]}: it has no full multiple scattering (FMS) and "
+            f"cannot compute XANES; it said: {last_words(folder)}"
+        )
+    return FeffError(
+        f"{program.name} left no {job.result} in {folder}: {last_words(folder)}"
+    )
 
 
 def _is_done(job: Job) -> bool:

@@ -1,5 +1,6 @@
 """`feff.inp`: written for one site, and read back for the structure it holds."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from xasnn_stream.libraries.feff.settings import Part, Settings
 from xasnn_stream.spectrum import FloatArray
 
 INPUT = "feff.inp"
+FMS_CARD = re.compile(r"^\s*FMS\s", re.MULTILINE)
 ALL_MODULES = "1 1 1 1 1 1"
 AFTER_POTENTIALS = "0 0 1 1 1 1"
 """Multiple scattering and spectrum alone: potentials and phases lie in the folder."""
