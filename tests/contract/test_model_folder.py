@@ -13,7 +13,7 @@ from xasnn_stream.engine.model import load_model
 from xasnn_stream.errors import ModelError
 from xasnn_stream.library import read_library, shape_class
 from xasnn_stream.shipped import model_folder, shipped_folder
-from xasnn_stream.training import calibrate, evaluation
+from xasnn_stream.training import baselines, calibrate, evaluation, samples
 from xasnn_stream.training.build import train
 from xasnn_stream.training.recipe import read_recipe
 
@@ -28,8 +28,10 @@ SMALL = {
 def few_draws():
     """Evaluate and calibrate on few spectra: these tests are about form."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(evaluation, "DRAWS", 2)
-        patch.setattr(evaluation, "MIXTURES", 5)
+        for name in ("DRAWS", "MIXTURES", "IN_POOL"):
+            patch.setattr(samples, name, 5)
+        patch.setattr(baselines, "_FOREST_DRAWS", 100)
+        patch.setattr(baselines, "_TREES", 3)
         patch.setattr(calibrate, "_NOVELTY_DRAWS", 200)
         yield
 
@@ -109,28 +111,35 @@ def test_a_manifest_says_what_a_stranger_must_know(trained):
 
 def test_evaluate_prints_every_row_of_the_contract(trained, capsys):
     assert command.main(["evaluate", str(trained), "--json"]) == 0
-    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [(row["condition"], row["shapes"]) for row in rows] == [
+    *rows, sets = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert rows == manifest_of(trained)["metrics"]
+    held_out = [row for row in rows if row["split"] == "held-out"]
+    assert [(row["condition"], row["shapes"]) for row in held_out] == [
         (condition, shapes)
-        for condition in ("clean", "N1", "noise")
+        for condition in ("clean", "N1", "noise", "N1x2", "N1+noise", "N1-range")
         for shapes in ("fcc", "icosahedral", "hcp", "all")
     ]
+    assert [row["split"] for row in rows[24:]] == [
+        *["held-out, with bulk"] * 8,
+        *["in-pool"] * 2,
+    ]
+    assert sets["split"] == "test sets"
     names = {"cn1", "cn2", "cn3", "cn4", "r1"}
     for row in rows:
-        assert (row["model"], row["split"]) == ("tiny", "held-out")
+        assert row["model"] == "tiny"
         for key in ("mae", "rmse", "r2", "width90", "winkler90"):
             assert row[key].keys() == names, key
         assert row["coverage"].keys() == {"0.68", "0.9", "0.95"}
         for level in row["coverage"].values():
             assert all(0 <= share <= 1 for share in level.values())
-        assert row["baseline"]["ridge"]["mae"].keys() == names
+        for name in ("mean", "ridge", "forest", "sites", "from_cn1"):
+            assert row["baseline"][name]["mae"].keys() == names
         assert all(0 <= value <= 1 for value in row["novelty_auroc"].values())
         # A root mean square is never below the mean.
         assert all(row["rmse"][name] >= row["mae"][name] - 1e-5 for name in names)
     whole = rows[3]
     assert whole["n_particles"] == 3
     assert whole["n"] == sum(row["n"] for row in rows[:3])
-    assert rows == manifest_of(trained)["metrics"]
 
 
 def test_evaluate_reads_another_library_and_speaks_to_people(trained, capsys):
@@ -150,6 +159,8 @@ def test_evaluate_reads_another_library_and_speaks_to_people(trained, capsys):
     assert particles.pop("mixtures") == 0
     assert sum(particles.values()) == len(complete - {"bulk"})
     assert particles["held-out"] >= len(HELD_OUT)
+    (recalibrated,) = (row for row in rows if row["split"] == "recalibrated")
+    assert recalibrated["n_particles"] == len(complete - {"bulk", "sphO_38"})
     assert particles["training"] == len(manifest_of(trained)["training_particles"])
     assert command.main(["evaluate", str(trained)]) == 0
     assert "ridge" in capsys.readouterr().out
@@ -259,21 +270,18 @@ def test_the_shipped_model_claims_what_it_keeps(monkeypatch):
     (claimed,) = (
         row
         for row in model.manifest["metrics"]
-        if (row["condition"], row["shapes"]) == ("N1", "fcc")
+        if (row["split"], row["condition"], row["shapes"]) == ("held-out", "N1", "fcc")
     )
     held_to_the_bars(claimed)
-    # Again from the shipped weights, on a quarter of the draws.
-    monkeypatch.setattr(evaluation, "DRAWS", 25)
+    # Again from the shipped weights, on less than half of the draws.
+    monkeypatch.setattr(samples, "DRAWS", 25)
     recipe = read_recipe(SHIPPED / "recipe.yaml")
     names = [name for name in recipe.held_out if shape_class(name) == "fcc"]
     library = read_library(recipe.library)
-    subjects = evaluation.whole_particles(library, names)
+    subjects = samples.whole_particles(library, names, "held-out")
     assert library.sha256 == model.manifest["library"]["sha256"]
-    (found,) = (
-        row
-        for row in evaluation.evaluate(model, recipe, library, subjects, "held-out")
-        if (row["condition"], row["shapes"]) == ("N1", "fcc")
-    )
+    found, _ = evaluation.evaluate(model, recipe, library, subjects, None, ("N1",))
+    assert found["shapes"] == "fcc"
     held_to_the_bars(found)
     # 500 draws of errors of 0.2 to 0.3: means good to 0.015, doubled.
     assert found["mae"]["cn1"] == pytest.approx(claimed["mae"]["cn1"], abs=0.03)

@@ -9,8 +9,8 @@ from typing import Any
 
 _DESCRIPTION = """\
 Evaluate a model on particles it held out, alone and mixed with bulk, and on fresh draws
-from its training distribution; or on all of another library. Beside every error, in
-brackets, that of ridge regression on the same spectra. * marks a descriptor that is not
+from its training distribution; or on all of another library. Beside every error that of
+ridge regression on the same spectra. * marks a descriptor that is not
 resolved: cn2 to cn4 follow better from the true cn1, r1 from its mean."""
 
 
@@ -69,7 +69,7 @@ def _readable(row: dict[str, Any]) -> str:
     ridge, known = row["baseline"]["ridge"], row.get("resolved", {})
     cells = [
         f"{name}{'' if known.get(name, True) else '*'} {row['mae'][name]:.3f} "
-        f"({ridge['mae'][name]:.3f}, covered {row['coverage']['0.9'][name]:.0%}, "
+        f"(ridge {ridge['mae'][name]:.3f}, covered {row['coverage']['0.9'][name]:.0%}, "
         f"width {row['width90'][name]:.2f})"
         for name in row["mae"]
     ]
@@ -79,7 +79,7 @@ def _readable(row: dict[str, Any]) -> str:
     )
     if "mae_over_bulk" in row:
         cells.append(
-            f"MAE/bulk {row['mae_over_bulk']:.2%} ({ridge['mae_over_bulk']:.2%})"
+            f"MAE/bulk {row['mae_over_bulk']:.2%} (ridge {ridge['mae_over_bulk']:.2%})"
         )
     return "  ".join([title, *cells])
 
@@ -89,7 +89,7 @@ def _recalibrated(row: dict[str, Any]) -> Iterator[str]:
     yield (
         f"Recalibrated on {row['known_spectra']} spectra of {row['known_particles']} "
         f"particles, measured on the other {row['n_particles'] - row['known_particles']}"
-        f", {row['condition']}, mean of {row['repeats']} choices: coverage (before)"
+        f", at N1, mean of {row['repeats']} choices: coverage (before)"
     )
     before = row["before"]
     for name in row["mae"]:

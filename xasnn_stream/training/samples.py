@@ -88,21 +88,17 @@ def site_mixtures(library: Library, recipe: Recipe) -> Samples:
 def splits(manifest: Mapping[str, Any], library: Library) -> dict[str, list[str]]:
     """Sort a library's particles into those a model held out, was trained on, never met.
 
-    A particle that is in the library under two names counts once.
+    A particle that the library has under two names is where its first name is.
     """
     twins: Mapping[str, str] = manifest["duplicates"]
     trained, held_out = (
         set(manifest[key]) for key in ("training_particles", "held_out")
     )
-    names = [
-        name
-        for name in library.particles
-        if name != BULK and twins.get(name) not in library.particles
-    ]
+    first = {name: twins.get(name, name) for name in library.particles if name != BULK}
     return {
-        "held-out": [name for name in names if name in held_out],
-        "training": [name for name in names if name in trained],
-        "new": [name for name in names if name not in held_out | trained],
+        "held-out": [name for name, of in first.items() if of in held_out],
+        "training": [name for name, of in first.items() if of in trained],
+        "new": [name for name, of in first.items() if of not in held_out | trained],
     }
 
 

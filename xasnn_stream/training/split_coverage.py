@@ -66,7 +66,7 @@ def coverage_after_recalibration(
     yield {
         "model": model.name,
         "split": SPLIT,
-        "condition": CONDITION,
+        "condition": f"{CONDITION} recalibrated",
         "shapes": "all",
         "n": len(known.owners),
         "n_particles": len(particles),

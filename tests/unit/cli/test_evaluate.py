@@ -26,6 +26,7 @@ ROW = {
 }
 RECALIBRATED = ROW | {
     "split": "recalibrated",
+    "condition": "N1 recalibrated",
     "before": {"coverage": {"0.9": scores(0.3)}, "width90": scores(0.5)},
     "known_spectra": 100,
     "known_particles": 3,
@@ -62,15 +63,15 @@ def test_a_reader_sees_errors_beside_ridge_and_what_is_not_resolved(capsys):
     assert lines[1] == "held-out"
     assert lines.count("held-out") == 1
     assert "particles 8" in lines[2]
-    assert "cn1 0.200 (0.300, covered 45%, width 1.00)" in lines[2]
+    assert "cn1 0.200 (ridge 0.300, covered 45%, width 1.00)" in lines[2]
     assert "cn3* 0.400" in lines[2]
-    assert "MAE/bulk 1.66% (2.50%)" in lines[2]
+    assert "MAE/bulk 1.66% (ridge 2.50%)" in lines[2]
 
 
 def test_a_reader_sees_what_recalibration_does(capsys):
     assert main(["evaluate", "pt-l3-xanes"]) == 0
     page = capsys.readouterr().out
-    assert "on 100 spectra of 3 particles, measured on the other 5, N1" in page
+    assert "on 100 spectra of 3 particles, measured on the other 5, at N1" in page
     assert "cn1        90%: 45.0% (30.0%)  width 1 (0.5)" in page
 
 
