@@ -25,6 +25,7 @@ METRIC = re.compile(r"\bxasnn_[a-z_]+_(?:total|seconds|pending|connected)\b")
 OTHER_PROGRAMS_FLAGS = {
     *("--in-address", "--out-address"),  # Bluesky's proxy
     *("--publish", "--library", "--model", "--scans", "--foil", "--data"),  # simulation
+    *("--theory", "--quick"),  # the study of architectures
 }
 LINK = re.compile(r"\]\((?!https?://|#)([^)#\s]+)")
 CONSOLE = re.compile(r"```console\n(.*?)```", re.DOTALL)

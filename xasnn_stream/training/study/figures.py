@@ -11,6 +11,7 @@ mpl.use("Agg")  # before pyplot: the study runs where there is no screen
 import matplotlib.pyplot as plt
 import torch
 
+from xasnn_stream.library import SHELL_BULK_CN
 from xasnn_stream.training.study.toy import FAMILIES, TRAINED_ON, draw_curves
 
 Rows = Sequence[Mapping[str, Any]]
@@ -41,30 +42,40 @@ def draw_toy(rows: Rows, path: Path) -> None:
 
 
 def draw_transfer(rows: Rows, path: Path) -> None:
-    """Draw the error of cn1 of every arm in every theory, and measured cn1."""
+    """Draw the error of every arm in every theory, and measured cn1."""
     has_measured = "measured" in rows[0]
-    figure, axes = plt.subplots(1, 1 + has_measured, figsize=(11, 4), squeeze=False)
-    arms = [row["arm"] for row in rows]
+    height = 1.2 + 0.28 * len(rows)
+    figure, axes = plt.subplots(
+        1, 1 + has_measured, figsize=(11, height), squeeze=False, sharey=True
+    )
+    left = axes[0, 0]
     theories = [name for name in ("theory A", "theory B") if name in rows[0]]
     for place, name in enumerate(theories):
-        at = [k + place * 0.35 for k in range(len(arms))]
-        errors = [row[name]["cn1"] for row in rows]
-        axes[0, 0].bar(at, errors, 0.35, color=_COLORS[name], label=name)
-    axes[0, 0].set(ylabel="mean error of cn1", title="left-out particles")
-    axes[0, 0].set_xticks(range(len(arms)), arms, rotation=45, ha="right")
-    axes[0, 0].legend()
+        at = [k + (place - 0.5) * 0.4 for k in range(len(rows))]
+        errors = [100 * _over_bulk(row[name]) for row in rows]
+        left.barh(at, errors, 0.4, color=_COLORS[name], label=name)
+    left.set_yticks(range(len(rows)), [row["arm"] for row in rows])
+    left.invert_yaxis()
+    left.set(xlabel="mean error over bulk, cn1 to cn4 / %", title="left-out particles")
+    left.legend()
     if has_measured:
-        _measured(axes[0, 1], rows, arms)
+        _measured(axes[0, 1], rows)
     _save(figure, path)
 
 
-def _measured(axis: Any, rows: Rows, arms: Sequence[str]) -> None:
+def _over_bulk(errors: Mapping[str, float]) -> float:
+    shells = [k for k in range(len(SHELL_BULK_CN)) if f"cn{k + 1}" in errors]
+    parts = [errors[f"cn{k + 1}"] / SHELL_BULK_CN[k] for k in shells]
+    return sum(parts) / len(parts)
+
+
+def _measured(axis: Any, rows: Rows) -> None:
     for number, sample in enumerate(rows[0]["measured"]):
         estimates = [row["measured"][number]["cn1"] - sample["known"] for row in rows]
-        axis.plot(range(len(arms)), estimates, "o", label=sample["sample"])
-    axis.axhline(0, color="gray", lw=0.8)
-    axis.set(ylabel="cn1 less what is known", title="measured, foils and EXAFS")
-    axis.set_xticks(range(len(arms)), arms, rotation=45, ha="right")
+        axis.plot(estimates, range(len(rows)), "o", label=sample["sample"])
+    axis.axvline(0, color="gray", lw=0.8)
+    axis.set(xlabel="cn1 less that of the crystal or of EXAFS", title="measured")
+    axis.grid(axis="y", lw=0.4)
     axis.legend(fontsize="small")
 
 
@@ -79,5 +90,5 @@ def _bars(
 
 def _save(figure: Any, path: Path) -> None:
     figure.tight_layout()
-    figure.savefig(path, dpi=100)
+    figure.savefig(path, dpi=80)
     plt.close(figure)

@@ -34,15 +34,13 @@ def _toy(rows: Rows) -> str:
 
 
 def _theories(rows: Rows) -> str:
+    """Return errors on left-out particles, one number per theory in each cell."""
     theories = [name for name in ("theory A", "theory B") if name in rows[0]]
     names = list(rows[0]["theory A"])
-    head = [
-        "candidate",
-        *(f"{name}, {theory}" for theory in theories for name in names),
-    ]
+    head = [f"error on {' / '.join(theories)}", *names]
     cells = [
         [row["arm"]]
-        + [f"{row[theory][name]:.3f}" for theory in theories for name in names]
+        + [" / ".join(f"{row[of][name]:.3f}" for of in theories) for name in names]
         + ([_spread(row["ratio"], 2)] if "ratio" in row else [])
         for row in rows
     ]
@@ -51,7 +49,10 @@ def _theories(rows: Rows) -> str:
 
 def _measured(rows: Rows) -> str:
     samples = rows[0]["measured"]
-    head = ["candidate", *(f"{of['sample']} ({of['known']:g})" for of in samples)]
+    head = [
+        "measured cn1 (known)",
+        *(f"{of['sample']} ({of['known']:g})" for of in samples),
+    ]
     cells = [
         [
             row["arm"],
