@@ -117,8 +117,8 @@ Mean ± standard deviation of z = (truth − value) / `std`, and the rank correl
 
 ## Test sets
 
-MAE (coverage of the 90 % interval) on test sets made in different ways. Their spread is a doubt that no interval
-contains: what incomplete training data cause.
+MAE ± its spread over the members (coverage of the 90 % interval) on test sets made in different ways. The spread
+between them is a doubt that no interval contains: what incomplete training data cause.
 
 {sets_table(rows, names)}
 

@@ -38,6 +38,7 @@ def bars_table(found: Iterable[Bar]) -> str:
 def errors_table(rows: Sequence[Row], names: Sequence[str]) -> str:
     """Return MAE of the network, of ridge in brackets, a line per row."""
     lines = []
+    relative = ("MAE/bulk",) if any("mae_over_bulk" in row for row in rows) else ()
     for row in rows:
         ridge = row["baseline"]["ridge"]
         known = row.get("resolved", {})
@@ -48,10 +49,10 @@ def errors_table(rows: Sequence[Row], names: Sequence[str]) -> str:
         ]
         if "mae_over_bulk" in row:
             cells.append(f"{row['mae_over_bulk']:.2%} ({ridge['mae_over_bulk']:.2%})")
-        else:
+        elif relative:
             cells.append("")
         lines.append([*_title(row), *cells])
-    return _table((*_HEAD, *names, "MAE/bulk"), lines)
+    return _table((*_HEAD, *names, *relative), lines)
 
 
 def spread_of_errors_table(rows: Sequence[Row], names: Sequence[str]) -> str:
@@ -124,16 +125,22 @@ def standardized_table(rows: Sequence[Row], names: Sequence[str]) -> str:
 
 
 def sets_table(rows: Sequence[Row], names: Sequence[str]) -> str:
-    """Return MAE and coverage by test set, and the spread between the sets."""
+    """Return MAE, its spread over members, and coverage by test set, and the spread."""
     lines: list[list[str]] = []
     for whole in across_test_sets(rows):
         for one in whole["sets"]:
             title = f"{one['split']}, {one['condition']}, {one['shapes']}"
-            scores = one["mae"], one["coverage"]
-            lines.append([title, str(one["n_particles"]), *_both(*scores, names)])
+            members = one["member_mae"]["std"]
+            cells = [
+                f"{one['mae'][name]:.3f} ± {members[name]:.3f} "
+                f"({one['coverage'][name]:.0%})"
+                for name in names
+            ]
+            lines.append([title, str(one["n_particles"]), *cells])
         spread = whole["spread"]
-        scores = spread["mae"], spread["coverage"]["0.9"]
-        lines.append(["spread", "", *_both(*scores, names)])
+        covered = spread["coverage"]["0.9"]
+        cells = [f"{spread['mae'][name]:.3f} ({covered[name]:.0%})" for name in names]
+        lines.append(["spread", "", *cells])
     return _table(("test set", "particles", *names), lines)
 
 
@@ -157,12 +164,6 @@ def _title(row: Row) -> list[str]:
 def _cells(scores: Mapping[str, float | None], names: Sequence[str]) -> list[str]:
     values = [scores.get(name) for name in names]
     return ["–" if value is None else f"{value:.3f}" for value in values]
-
-
-def _both(
-    mae: Mapping[str, float], covered: Mapping[str, float], names: Sequence[str]
-) -> list[str]:
-    return [f"{mae[name]:.3f} ({covered[name]:.0%})" for name in names]
 
 
 def _correlation(value: float | None) -> str:

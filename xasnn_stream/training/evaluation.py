@@ -27,7 +27,13 @@ from xasnn_stream.training.samples import (
     splits,
     whole_particles,
 )
-from xasnn_stream.training.scored import Scored, as_double, only, score
+from xasnn_stream.training.scored import (
+    Scored,
+    as_double,
+    member_errors,
+    only,
+    score,
+)
 from xasnn_stream.training.scores import (
     all_scores,
     coverage_by,
@@ -96,7 +102,8 @@ def evaluate(
             rows = [i for i, name in enumerate(samples.owners) if _is_of(name, shape)]
             if not rows:
                 continue
-            part = scored.only(rows)
+            part, spectra = scored.only(rows), only(drawn, rows)
+            members, spread = member_errors(model, spectra, part.truth, part.weight)
             yield {
                 "model": model.name,
                 "split": samples.split,
@@ -105,7 +112,11 @@ def evaluate(
                 "n": len(rows),
                 "n_particles": len(set(part.owners) - {MIXTURE}) or samples.n_particles,
                 **_scores(model, part, {k: v[rows] for k, v in simpler.items()}),
-                **_novelty(model, only(drawn, rows)),
+                "member_mae": {
+                    "mean": named(part.names, members),
+                    "std": named(part.names, spread),
+                },
+                **_novelty(model, spectra),
             }
 
 

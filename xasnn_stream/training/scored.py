@@ -9,11 +9,13 @@ from torch import Tensor
 from xasnn_stream.engine.inference import (
     Differences,
     decompose,
+    member_means,
     noise_level,
     scaling_of,
 )
 from xasnn_stream.engine.model import Model
 from xasnn_stream.uncertainty.decomposition import Parts
+from xasnn_stream.uncertainty.metrics import mean
 
 _CHUNK = 1000
 """Spectra evaluated at once: their Jacobians fill the memory, not the spectra."""
@@ -86,6 +88,19 @@ def estimate(model: Model, drawn: Differences) -> Parts:
             for field in fields(Parts)
         )
     )
+
+
+def member_errors(
+    model: Model, drawn: Differences, truth: Tensor, weight: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return mean and standard deviation over members of each one's MAE, `outputs`.
+
+    Spread of the errors of models trained alike, on one test set (the lecture's
+    test-set benchmarking); between test sets it is compared in `test_sets`.
+    """
+    values = member_means(model.parameters, scaling_of(model.tensors), drawn)
+    mae = torch.stack([mean((value - truth).abs(), weight) for value in values])
+    return mae.mean(0), mae.std(0)
 
 
 def particle_weight(owners: Sequence[str], device: str) -> Tensor:

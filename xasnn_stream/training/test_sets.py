@@ -26,6 +26,7 @@ _KEPT = (
     "n",
     "n_particles",
     "mae",
+    "member_mae",
     "width90",
 )
 

@@ -65,6 +65,9 @@ def test_every_condition_and_shape_class_has_a_row_with_the_keys_of_the_contract
         for name in ("cn1", "cn4"):
             assert row["mae"][name] <= row["rmse"][name]
             assert row["median_error"][name] <= row["p95_error"][name]
+            # A mean over members errs less than they do.
+            assert row["mae"][name] <= row["member_mae"]["mean"][name]
+            assert row["member_mae"]["std"][name] > 0
     alone = [row for row in rows if row["shapes"] == "icosahedral"]
     assert all("resolved" not in row for row in alone), "one particle tells nothing"
     assert set(rows[0]["resolved"]) == set(model.descriptors)
