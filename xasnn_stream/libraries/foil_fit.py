@@ -100,7 +100,7 @@ def read_measured(path: str, element: str, edge: str) -> MeasuredFoil:
     tabulated = edge_energy_ev(element, edge)
     if tabulated is None:
         raise LibraryError(f"{element} {edge} is no tabulated edge")
-    ranges = Normalization(pre1=-150.0, pre2=-50.0, norm1=150.0, norm2=600.0, nnorm=2)
+    ranges = Normalization(pre1=-150.0, pre2=-30.0, norm1=100.0, norm2=500.0, nnorm=2)
     energy = torch.from_numpy(foil.energy_ev)
     result = normalize(energy, torch.from_numpy(foil.mu)[None], None, ranges)
     e0 = float(result.e0[0])

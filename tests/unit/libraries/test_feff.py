@@ -130,6 +130,13 @@ def test_a_spectrum_is_read_as_the_program_wrote_it(fake, folder):
     assert np.abs(found.mu - found.background).max() > 0.01
 
 
+def test_without_a_header_the_fermi_level_is_where_k_changes_sign(fake, folder):
+    run_program(find_program(str(fake())), folder, 30.0)
+    path = folder / "xmu.dat"
+    path.write_text(path.read_text().replace("Mu=", "mu "))
+    assert read_spectrum(path).fermi == pytest.approx(-6.387, abs=0.2)
+
+
 def test_a_program_that_ignored_the_fms_card_is_refused(tmp_path):
     # Written by feff8l for an input with XANES and FMS cards.
     shutil.copy(RECORDED, tmp_path / "xmu.dat")

@@ -68,6 +68,8 @@ def test_another_foil_is_free_in_its_energy_axis_alone(theory):
     ("library", "foil", "shift", "r_factor", "rms"),
     [
         ("Pt_L3.npz", "Pt_L3_13IDC2001.csv", -0.4, 0.0011, 0.033),
+        ("Pt_L3_alt.npz", "Pt_L3_13IDC2001.csv", -0.4, 0.0022, 0.045),
+        ("Pt_L3.npz", "BMM_Pt-L3-PtRu.csv#mu_ref", 2.6, 0.0012, 0.032),
         ("Au_L3.npz", "Au_L3_13IDE2016.csv", 1.2, 0.0007, 0.024),
         ("Pd_K.npz", "Pd_K_PFref.csv", -33.8, 0.0005, 0.021),
     ],
@@ -76,14 +78,13 @@ def test_published_fits_to_measured_foils_are_reproduced(
     shared_libraries, measured_spectra, library, foil, shift, r_factor, rms
 ):
     contents = read_contents(shared_libraries / library)
-    measured = read_measured(
-        str(measured_spectra / foil), contents.element, contents.edge
-    )
+    path = f"{measured_spectra}/{foil}"
+    measured = read_measured(path, contents.element, contents.edge)
     fit = fit_foil(partial(bulk, contents), measured)
     assert fit.correction.shift_ev == pytest.approx(shift, abs=0.1)
-    # Normalization ranges are not published; other usual ones move rms by 0.001.
-    assert fit.r_factor == pytest.approx(r_factor, abs=1.5e-4)
-    assert fit.rms == pytest.approx(rms, abs=0.002)
+    # To the digits given; the ranges of normalization, which are not, move rms by 0.001.
+    assert fit.r_factor == pytest.approx(r_factor, abs=6e-5)
+    assert fit.rms == pytest.approx(rms, abs=0.0015)
 
 
 @pytest.mark.measured

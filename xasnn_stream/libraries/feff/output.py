@@ -63,21 +63,28 @@ def read_spectrum(path: Path) -> Computed:
             f"{path} is no spectrum of FEFF: {_COLUMNS} columns and at least "
             f"{_LEAST_POINTS} rows expected, found {table.shape}"
         )
-    omega, energy, _, mu, background, chi = table.T
+    omega, energy, k, mu, background, chi = table.T
     if not np.isfinite(table).all() or (np.diff(energy) <= 0).any():
         raise LibraryError(f"{path}: energies do not ascend, or values are not finite")
     text = "\n".join(header)
     _refuse_without_fms(path, text, chi, float(energy[0]))
-    fermi = _FERMI.search(text)
-    if fermi is None:
-        raise LibraryError(f"{path}: its header gives no Fermi level (Mu=…)")
     return Computed(
         energy=energy,
         offset=float(np.mean(omega - energy)),
         mu=mu,
         background=background,
-        fermi=float(fermi[1]),
+        fermi=_fermi(path, text, energy, k),
     )
+
+
+def _fermi(path: Path, header: str, energy: FloatArray, k: FloatArray) -> float:
+    """Return the Fermi level: the header's, else where k changes its sign."""
+    found = _FERMI.search(header)
+    if found is not None:
+        return float(found[1])
+    if not k[0] < 0 < k[-1]:
+        raise LibraryError(f"{path} tells no Fermi level, by Mu= in its header or by k")
+    return float(np.interp(0.0, k, energy))
 
 
 def _refuse_without_fms(
