@@ -13,7 +13,7 @@ from xasnn_stream.engine.model import WEIGHTS, Model, load_model
 from xasnn_stream.errors import UsageError
 from xasnn_stream.library import Library, read_library
 from xasnn_stream.training.alloy_card import FIGURE, write_alloy_card
-from xasnn_stream.training.alloy_samples import evaluate_alloy
+from xasnn_stream.training.alloy_samples import errors_from_lattice, evaluate_alloy
 from xasnn_stream.training.build import (
     RECIPE,
     Progress,
@@ -86,6 +86,7 @@ def train_parts(recipe_path: Path, output: Path, progress: Progress) -> Path:
         progress(f"{part.name} metrics", 0.0)
         rows = evaluate_alloy(part.loaded(output), part.recipe, part.library)
         written["metrics"] = list(rows)
+        written["from_lattice"] = errors_from_lattice(part.recipe, part.library)
     first, second = parts
     alloys = common_alloys(first.recipe, second.recipe)
     scores = (
@@ -109,7 +110,18 @@ def _trained(
         recipe, library, lambda stage, share: progress(f"{name} {stage}", share)
     )
     manifest = manifest_of(recipe, library, trained)
+    _publish_left_out(manifest["calibration"])
     return Part(name, recipe, library, manifest), trained.tensors
+
+
+def _publish_left_out(calibration: dict[str, Any]) -> None:
+    """Let intervals be those of left-out particles, however few.
+
+    The sites of alloys are a small sample of those that are: mixtures of known ones, which
+    bound the intervals of other models, say too little of a real alloy.
+    """
+    calibration["quantiles"] = calibration["left_out"]
+    calibration["method"] = "conformal: left-out particles and alloys, one weight each"
 
 
 def _manifest(parts: list[Part]) -> dict[str, Any]:

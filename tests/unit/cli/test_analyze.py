@@ -72,7 +72,7 @@ def test_figures_are_numbered(analyze):
         (["--plot", "out.txt"], "must end in .png"),
         (["--foil", "iron.xdi"], "name a foil of Pt L3"),
         (["--foil", "none.dat"], "none.dat cannot be read"),
-        (["--model", "pd"], "no model pd; shipped: pt-l3-xanes"),
+        (["--model", "pd"], "no model pd; shipped: "),
         (["--edge", "M4"], "known are K, L1, L2 and L3"),
         (["--columns", "energy=1,mu=9"], "no column '9'; it has the columns energy"),
     ],

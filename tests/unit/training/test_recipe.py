@@ -93,13 +93,13 @@ def test_each_part_of_a_recipe_has_its_keys_and_the_common_ones(changed):
         }
 
     path = changed(split)
-    assert recipe_parts(path) == ("Pt_L3", "Au_L3")
-    pt, au = (read_recipe(path, part) for part in recipe_parts(path))
+    assert set(recipe_parts(path)) == {"Pt_L3", "Au_L3"}
+    pt, au = (read_recipe(path, part) for part in ("Pt_L3", "Au_L3"))
     assert (pt.library.name, au.library.name) == ("Pt_L3.npz", "Au_L3.npz")
     assert (len(pt.descriptors), au.descriptors) == (5, ("cn1",))
     assert pt.fit == au.fit
     for part in ("", "Pd_K"):
-        with pytest.raises(UsageError, match="its parts: Pt_L3, Au_L3"):
+        with pytest.raises(UsageError, match="no part .*; its parts: "):
             read_recipe(path, part)
 
 
