@@ -35,7 +35,7 @@ MEMBERS = 12
 BATCHES = (1, 8, 64, 512, 4096)
 _NOISE = 1e-3
 
-_ROUNDS = 7
+_ROUNDS = 5
 _ROUND_S = 0.05
 
 
