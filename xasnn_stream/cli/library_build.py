@@ -69,6 +69,7 @@ def run_build(arguments: argparse.Namespace) -> int:
     )
     from xasnn_stream.libraries.feff.calculation import working_in
     from xasnn_stream.libraries.feff.program import FOR_PATHS, FOR_XANES, find_program
+    from xasnn_stream.libraries.foil_fit import read_measured
     from xasnn_stream.libraries.gather import gather, gather_paths
     from xasnn_stream.libraries.recipe import plan_of, read_library_recipe
 
@@ -78,6 +79,9 @@ def run_build(arguments: argparse.Namespace) -> int:
     collecting = arguments.collect_only
     needed = FOR_PATHS if arguments.paths else FOR_XANES
     program = find_program(arguments.feff, needed) if collecting is None else None
+    if recipe.foil is not None:
+        # Told now, not after hours of computing.
+        read_measured(recipe.foil, recipe.element, recipe.edge)
     plan = plan_of(recipe)
     if collecting and arguments.paths:
         paths = Built(gather_paths(recipe, plan, Path(collecting)), ())

@@ -77,19 +77,16 @@ def read_library_recipe(path: Path) -> LibraryRecipe:
     UsageError
         If it cannot be read, telling every mistake at once.
     """
-    try:
-        data = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UsageError(f"{path} is not a readable recipe: {error}") from error
-    if not isinstance(data, dict):
-        raise UsageError(f"{path} is no recipe: a mapping is expected")
+    data = _loaded(path)
     mistakes = [f"{key}: missing" for key in sorted(_KEYS - data.keys())]
-    mistakes += [f"{key}: unknown" for key in sorted(data.keys() - _KEYS - _OPTIONAL)]
+    extra = sorted(map(str, data.keys() - _KEYS - _OPTIONAL))
+    mistakes += [f"{key}: unknown" for key in extra]
     if data.get("schema", SCHEMA) != SCHEMA:
         mistakes.append(f"schema: expected {SCHEMA}")
     lattice_a, scales = _lengths(data, mistakes)
     element, edge, edge_ev = _edge(data, mistakes)
-    particles = _particles(data.get("particles"), path.parent, lattice_a, mistakes)
+    of = (path.parent, element, lattice_a)
+    particles = _particles(data.get("particles"), of, mistakes)
     try:
         settings(str(data.get("settings", "library")), lattice_a, edge)
     except UsageError as error:
@@ -107,6 +104,16 @@ def read_library_recipe(path: Path) -> LibraryRecipe:
         settings=str(data["settings"]),
         foil=None if foil is None else str(path.parent / str(foil)),
     )
+
+
+def _loaded(path: Path) -> dict[str, Any]:
+    try:
+        data = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UsageError(f"{path} is not a readable recipe: {error}") from error
+    if not isinstance(data, dict):
+        raise UsageError(f"{path} is no recipe: a mapping is expected")
+    return data
 
 
 def _lengths(
@@ -132,14 +139,15 @@ def _edge(data: Mapping[str, Any], mistakes: list[str]) -> tuple[str, str, float
 
 
 def _particles(
-    named: Any, folder: Path, lattice_a: float, mistakes: list[str]
+    named: Any, of: tuple[Path, str, float], mistakes: list[str]
 ) -> dict[str, FloatArray]:
+    folder, element, lattice_a = of
     found: dict[str, FloatArray] = {}
     for entry in named if isinstance(named, list) else []:
         try:
             if isinstance(entry, dict):
                 name = str(entry["name"])
-                found[name] = read_xyz(folder / str(entry["xyz"]), lattice_a)
+                found[name] = read_xyz(folder / str(entry["xyz"]), element, lattice_a)
             elif entry != BULK:
                 found[str(entry)] = particle(str(entry))
         except KeyError as error:

@@ -88,22 +88,28 @@ def crystal(radius: float) -> FloatArray:
     return points[np.linalg.norm(points, axis=1) <= radius]
 
 
-def read_xyz(path: Path, lattice_a: float) -> FloatArray:
+def read_xyz(path: Path, element: str, lattice_a: float) -> FloatArray:
     """Read an XYZ file in ångström as positions in units of the lattice constant.
 
     Raises
     ------
     UsageError
-        If the file cannot be read as `atoms`, a comment and a line per atom.
+        If the file cannot be read as `atoms`, a comment and a line per atom, or holds
+        another element.
     """
     try:
         head, _, *lines = path.read_text().splitlines()
-        rows = [line.split()[1:4] for line in lines[: int(head)]]
-        positions = np.array(rows, float)
+        words = [line.split() for line in lines[: int(head)]]
+        positions = np.array([each[1:4] for each in words], float)
         if positions.shape != (int(head), 3) or not np.isfinite(positions).all():
-            raise ValueError(f"{head} atoms announced, {len(rows)} found")
+            raise ValueError(f"{head} atoms announced, {len(words)} found")
     except (OSError, UnicodeDecodeError, ValueError, IndexError) as error:
         raise UsageError(f"{path} is no XYZ file: {error}") from error
+    others = {each[0] for each in words} - {element}
+    if others:
+        raise UsageError(
+            f"{path} holds {', '.join(sorted(others))}: a library is of {element} alone"
+        )
     return positions / lattice_a
 
 

@@ -259,6 +259,13 @@ def test_theory_is_put_in_units_of_a_foil(bench, measured_spectra):
     assert 0.01 < fit["rms"] < 0.2
 
 
+def test_a_foil_that_is_not_there_is_told_before_anything_is_computed(bench, capsys):
+    bench.recipe.write_text(bench.recipe.read_text() + "foil: nowhere.dat\n")
+    assert bench.build() == 2
+    assert "nowhere.dat" in capsys.readouterr().err
+    assert bench.runs == 0
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [

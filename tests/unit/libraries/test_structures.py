@@ -55,10 +55,12 @@ def test_structures_come_from_xyz_files_as_well(tmp_path):
     lines = [f"Pt {x:.6f} {y:.6f} {z:.6f}" for x, y, z in particle("oct6") * 3.924]
     path = tmp_path / "mine.xyz"
     path.write_text("\n".join(["6", "an octahedron", *lines]) + "\n")
-    np.testing.assert_allclose(read_xyz(path, 3.924), particle("oct6"), atol=1e-6)
+    np.testing.assert_allclose(read_xyz(path, "Pt", 3.924), particle("oct6"), atol=1e-6)
+    with pytest.raises(UsageError, match="holds Pt: a library is of Au alone"):
+        read_xyz(path, "Au", 4.078)
     path.write_text("\n".join(["7", "", *lines]) + "\n")
     with pytest.raises(UsageError, match="7 atoms announced, 6 found"):
-        read_xyz(path, 3.924)
+        read_xyz(path, "Pt", 3.924)
     path.write_text("Pt 0 0\n")
     with pytest.raises(UsageError, match="no XYZ file"):
-        read_xyz(path, 3.924)
+        read_xyz(path, "Pt", 3.924)
