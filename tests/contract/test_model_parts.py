@@ -11,6 +11,7 @@ from xasnn_stream.engine.model import load_model
 from xasnn_stream.errors import ModelError, ProfileError
 from xasnn_stream.manifest import read_manifest, read_part, read_parts
 from xasnn_stream.profile import load_profile
+from xasnn_stream.profile.prepare import load_engines
 from xasnn_stream.shipped import model_part, shipped_folder
 
 SHIPPED = shipped_folder("models") / "pt-l3-xanes"
@@ -66,6 +67,16 @@ def test_a_profile_names_the_edge_behind_the_model():
     assert model_part(named.model) == (SHIPPED, "Pt_L3")
     with pytest.raises(ProfileError, match="model: pt-l3-xanes has no part Pd_K"):
         load_profile("sim-step", {"model": "pt-l3-xanes#Pd_K"})
+
+
+def test_an_engine_of_an_alloy_reads_the_edge_its_profile_names():
+    profile = load_profile("sim-step", {"model": "pdau-xanes#Au_L3"})
+    (engine,) = load_engines([profile], None).values()
+    assert engine.descriptors == ("cn_au_au", "cn_au_pd")
+    with pytest.raises(
+        ProfileError, match="model: pdau-xanes reads more than one edge"
+    ):
+        load_profile("sim-step", {"model": "pdau-xanes"})
 
 
 def test_every_part_is_shown(alloy_model, capsys):
