@@ -77,7 +77,14 @@ def library_fields(
     for scale in scales:
         arrays |= _raw(joined, [row for row in rows if row[0] == scale], scale)
     present = {name for _, name in joined}
-    index = {
+    return arrays, _index(recipe, plan, present, calibration)
+
+
+def _index(
+    recipe: LibraryRecipe, plan: Plan, present: set[str], calibration: dict[str, Any]
+) -> dict[str, Any]:
+    """Return what `particles.json` says; `present` are the sites with a spectrum."""
+    return {
         "particles": {
             name: {
                 "natoms": len(recipe.particles.get(name, ())),
@@ -92,7 +99,6 @@ def library_fields(
         "bulk_site": plan.bulk,
         "settings": recipe.settings,
     }
-    return arrays, index
 
 
 def _on(computed: Computed, at: FloatArray, to_x: float) -> FloatArray:
