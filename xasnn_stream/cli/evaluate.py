@@ -98,9 +98,10 @@ def _recalibrated(row: dict[str, Any]) -> Iterator[str]:
             f"({before['coverage'][level][name]:.1%})"
             for level, covered in row["coverage"].items()
         ]
-        cells.append(
-            f"width {row['width90'][name]:.3g} ({before['width90'][name]:.3g})"
-        )
+        cells += [
+            f"width {row['width90'][name]:.3g} ({before['width90'][name]:.3g})",
+            f"one choice ±{row['coverage_spread'][name] * 100:.0f} points at 90%",
+        ]
         yield f"  {name:10s} " + "  ".join(cells)
 
 

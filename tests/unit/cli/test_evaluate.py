@@ -28,6 +28,7 @@ RECALIBRATED = ROW | {
     "split": "recalibrated",
     "condition": "N1 recalibrated",
     "before": {"coverage": {"0.9": scores(0.3)}, "width90": scores(0.5)},
+    "coverage_spread": scores(0.03),
     "known_spectra": 100,
     "known_particles": 3,
     "repeats": 50,
@@ -72,7 +73,7 @@ def test_a_reader_sees_what_recalibration_does(capsys):
     assert main(["evaluate", "pt-l3-xanes"]) == 0
     page = capsys.readouterr().out
     assert "on 100 spectra of 3 particles, measured on the other 5, at N1" in page
-    assert "cn1        90%: 45.0% (30.0%)  width 1 (0.5)" in page
+    assert "cn1        90%: 45.0% (30.0%)  width 1 (0.5)  one choice ±3 points" in page
 
 
 def test_a_reader_sees_test_sets_beside_each_other(capsys):
