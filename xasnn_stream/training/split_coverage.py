@@ -41,9 +41,9 @@ def coverage_after_recalibration(
     """Yield a row of coverage on particles other than those recalibrated with.
 
     Three of four complete particles of a library, chosen at random, give at most 100
-    spectra at N1; all spectra of the others are the test. Figures are means over 100 choices,
-    `coverage_spread` is the standard deviation of coverage between them, of the
-    published level, `before` the means without recalibration. No row where three of
+    spectra at N1; all spectra of the others are the test. Figures are means over 100
+    choices, `coverage_spread` is the standard deviation of coverage between them, of
+    the published level, `before` the means without recalibration. No row where three of
     four particles are too few.
     """
     known = _all_known(model, recipe, library)
