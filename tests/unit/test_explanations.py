@@ -111,7 +111,7 @@ def test_limits_explained_are_those_of_code_and_profile():
         f"energies more than {intake._MAX_RANGE_EV:g} eV from the edge",
         f"Until {unfinished.LEAST_POST_EDGE_EV:g} eV of the post-edge range are",
         f"less than {unfinished.LEAST_POST_EDGE_EV:g} eV of the post-edge range were",
-        f"axis is more than {verdict._MAX_SHIFT_EV:g} eV from the foil's",
+        f"axis is more than {verdict.MAX_EDGE_SHIFT_EV:g} eV from the foil's",
         f"more than {evidence._MAX_SPACING_EV:g} eV without a point",
         f"more than {noise._OUTLIER_SIGMA:g} σ and {100 * noise._OUTLIER_STEP:g} % of "
         f"the step ({100 * noise._OUTLIER_AT_EDGE:g} % within {noise._EDGE_EV:g} eV",

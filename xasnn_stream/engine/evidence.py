@@ -22,7 +22,7 @@ _MAX_SPACING_EV = 5.0
 class Evidence:
     """What was found; shifts in eV and None where unknown.
 
-    `novelty` holds the tests' values over their limits. `glitches` are energies (eV) of
+    `novelty` holds the tests' scores. `glitches` are energies (eV) of
     points that leave the curve, `jumps` energies and heights (in edge steps), `gap` the
     ends of a range without points, `spacing` how far apart points of sweep and foil are
     about the edge, `clipped` the channels that stand still at their end,

@@ -6,10 +6,7 @@ from xasnn_stream.engine.evidence import Evidence
 from xasnn_stream.estimate import Verdict
 from xasnn_stream.physics.normalization.over_absorption import TOO_THICK
 from xasnn_stream.spectrum import Reason, Run
-from xasnn_stream.uncertainty.novelty import DOUBTED_FROM
-
-_MAX_SHIFT_EV = 1.5
-"""A metal's edge moves less than this; more is another element, state or calibration."""
+from xasnn_stream.uncertainty.novelty import DOUBTED_FROM, MAX_EDGE_SHIFT_EV
 
 _COARSE_EV, _COARSER = 1.25, 1.25
 """Points so far apart about the edge, and so many times as far as the other curve's, do
@@ -18,10 +15,15 @@ not see it alike: 1.5 eV beside 0.5 eV move cn1 by a third on average."""
 _NOVEL = {
     "leading": ("novel", "unlike every training spectrum"),
     "rest": ("distorted", "a structure no absorption spectrum of this edge has"),
+    "glitch": ("spike", "a place that fits to no other, as of a glitch"),
     "white_line": (
         "white_line",
         "the white line is higher than a metal's, as of oxide",
     ),
+    "chloride": ("unseen_phase", "light neighbours, as of a chloride"),
+    "damped": ("damped", "damped as by self-absorption or harmonics"),
+    "edge_step": ("normalization", "another edge step than the foil's"),
+    "slope": ("normalization", "the post-edge is inclined against the foil's"),
 }
 _MOST_DAMPED = 0.97
 """Training has drawn self-absorption of 1 %; 5 % moves cn1 by 0.3, out of one interval in
@@ -76,7 +78,7 @@ def _caution(evidence: Evidence) -> Iterator[Reason]:
     if not evidence.run.final:
         yield unfinished(evidence.run)
     for test, times in evidence.novelty.items():
-        if DOUBTED_FROM[test] < times <= 1:
+        if DOUBTED_FROM < times <= 1:
             yield _novel(test, times)
     if not evidence.run.complete:
         yield incomplete(evidence.n_missed)
@@ -158,4 +160,4 @@ def _jumps(jumps: tuple[tuple[float, float], ...]) -> str:
 
 def _far(shift: float | None) -> float | None:
     """Return a shift if it is known and too large."""
-    return shift if shift is not None and abs(shift) > _MAX_SHIFT_EV else None
+    return shift if shift is not None and abs(shift) > MAX_EDGE_SHIFT_EV else None

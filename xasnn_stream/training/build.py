@@ -19,10 +19,11 @@ from xasnn_stream.engine.model import LEVEL, WEIGHTS, load_model
 from xasnn_stream.errors import LibraryError
 from xasnn_stream.library import SHELL_BULK_CN, Library, read_library
 from xasnn_stream.manifest import MANIFEST, SCHEMA
-from xasnn_stream.training.calibrate import Calibration, calibrate, calibrate_novelty
+from xasnn_stream.training.calibrate import Calibration, calibrate
 from xasnn_stream.training.card import FIGURE, write_card
 from xasnn_stream.training.evaluation import evaluate_own
 from xasnn_stream.training.fit import fit_ensemble, fit_ridge, scaling_for
+from xasnn_stream.training.novelty import calibrate_novelty
 from xasnn_stream.training.nuisances import Stage, on_grid, stage
 from xasnn_stream.training.pool import Split, draw_pool, split
 from xasnn_stream.training.recipe import Recipe, read_recipe
@@ -120,7 +121,7 @@ def fit_model(recipe: Recipe, library: Library, progress: Progress) -> Trained:
     progress("calibration", 0.0)
     ridge = fit_ridge(pool, scaling, recipe.fit.ridge, torch.arange(len(pool.noise)))
     calibration = calibrate(library, recipe, parts, on, pool, scaling, ensemble, rng)
-    space = calibrate_novelty(library, recipe, parts, on, rng)
+    space = calibrate_novelty(library, recipe, parts, on)
     progress("calibration", 1.0)
     tensors = {f"ensemble.{name}": tensor for name, tensor in ensemble.items()}
     tensors |= {

@@ -7,15 +7,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from xasnn_stream.engine.inference import Differences, noise_level
 from xasnn_stream.engine.model import LEVEL, Model
 from xasnn_stream.errors import LibraryError
 from xasnn_stream.library import Library, read_library, shape_class
-from xasnn_stream.physics.white_line import OXIDE, white_line
 from xasnn_stream.training.baselines import Baselines, estimates, fit_baselines
 from xasnn_stream.training.conditions import CONDITIONS, OWN, conditions
 from xasnn_stream.training.mixtures import labels
-from xasnn_stream.training.nuisances import differences, stage
+from xasnn_stream.training.novelty_families import notice
+from xasnn_stream.training.nuisances import measured, stage, subtracted
 from xasnn_stream.training.recipe import Recipe, read_recipe
 from xasnn_stream.training.samples import (
     MIXTURE,
@@ -43,15 +42,11 @@ from xasnn_stream.training.scores import (
 )
 from xasnn_stream.training.split_coverage import coverage_after_recalibration
 from xasnn_stream.training.test_sets import across_test_sets
-from xasnn_stream.uncertainty.metrics import auroc, winkler
-from xasnn_stream.uncertainty.novelty import doubted, novelty_tests
+from xasnn_stream.uncertainty.metrics import winkler
 
 SHAPES = ("fcc", "icosahedral", "hcp", "all")
 
 _SEED = 7
-
-_OXIDE_SHARES = (0.0, 0.1, 0.3, 1.0)
-"""Of the white line of a full oxide, put on spectra to see which shares are noticed."""
 
 Row = dict[str, Any]
 """One condition and shape class of one split; its form is in the contracts."""
@@ -93,9 +88,9 @@ def evaluate(
     every = conditions(recipe.nuisances)
     for condition in under:
         rng = torch.Generator().manual_seed(_SEED)
-        drawn = as_double(
-            differences(on, samples.weights, every[condition], rng), model.device
-        )
+        pair = measured(on, samples.weights, every[condition], rng)
+        drawn = as_double(subtracted(on, pair), model.device)
+        noticed = notice(model, on, pair)
         scored = score(model, drawn, truth, samples.owners)
         simpler = estimates(model, fitted, drawn, truth)
         for shape in SHAPES:
@@ -116,7 +111,7 @@ def evaluate(
                     "mean": named(part.names, members),
                     "std": named(part.names, spread),
                 },
-                **_novelty(model, spectra),
+                **noticed.only(rows).summary(),
             }
 
 
@@ -222,24 +217,3 @@ def _scores(
     if "from_cn1" in simpler or "cn1" not in names:
         scores["resolved"] = resolved(names, scores["mae"], scores["baseline"])
     return scores
-
-
-def _novelty(model: Model, drawn: Differences) -> dict[str, dict[str, float]]:
-    """Tell spectra from the same ones with shares of an oxide-like white line."""
-    level = noise_level(drawn.noise)
-    line = white_line(model.grid, OXIDE)
-    tests = {
-        f"oxide_{share:g}": novelty_tests(
-            model.novelty, drawn.values + share * line, level
-        ).cpu()
-        for share in _OXIDE_SHARES
-    }
-    metal, *_ = (found.amax(-1) for found in tests.values())
-    return {
-        "novelty_auroc": {
-            name: auroc(metal, found.amax(-1)) for name, found in tests.items()
-        },
-        "novelty_doubted": {
-            name: float(doubted(found).double().mean()) for name, found in tests.items()
-        },
-    }

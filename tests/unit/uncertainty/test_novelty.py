@@ -4,9 +4,15 @@ import pytest
 import torch
 
 from xasnn_stream.uncertainty.novelty import (
+    DOUBTED_FROM,
+    EITHER_SIGN,
+    FILTERS,
     LEADING,
+    MAX_EDGE_SHIFT_EV,
+    ROUGHNESS,
     TESTS,
     doubted,
+    edge_shift_score,
     fit_novelty,
     misfit_covariance,
     novelty_tests,
@@ -15,6 +21,16 @@ from xasnn_stream.uncertainty.novelty import (
 X = torch.arange(-10.0, 91.0, dtype=torch.float64)
 RMS = 0.01
 LINE = 0.25 * torch.exp(-0.5 * ((X - 2) / 2).square())
+SHAPES = torch.stack(
+    (
+        LINE,
+        0.1 * torch.cos(X / 7),
+        -0.1 * torch.exp(-X.clamp(min=0) / 10),
+        (X > 0).to(X.dtype),
+        X.clamp(min=0) / 100,
+    )
+)
+"""Of every filter, in their order."""
 
 
 def curves(count, seed=0):
@@ -27,7 +43,7 @@ def curves(count, seed=0):
 
 @pytest.fixture(scope="module")
 def space():
-    return fit_novelty(curves(2000), misfit_covariance(X, RMS, 4.0), LINE)
+    return fit_novelty(curves(2000), misfit_covariance(X, RMS, 4.0), SHAPES)
 
 
 def silent(count=1):
@@ -35,7 +51,7 @@ def silent(count=1):
 
 
 def score(space, difference, noise):
-    return novelty_tests(space, difference, noise).amax(-1)
+    return novelty_tests(space, difference, noise)[:, :2].amax(-1)
 
 
 def test_the_misfit_is_a_stationary_smooth_curve():
@@ -64,53 +80,99 @@ def test_a_missing_white_line_is_not_novel(space):
     assert (novelty_tests(space, base - 0.2 * LINE, silent(50))[:, test] < 0).all()
 
 
-def test_each_test_is_measured_by_its_own_limit(space):
-    wide = dataclasses.replace(space, limits=torch.tensor([2.0, 4.0, 0.1]).double())
+@pytest.mark.parametrize("flaw", EITHER_SIGN)
+def test_a_normalization_is_wrong_in_both_directions(space, flaw):
+    base = curves(50, seed=4)
+    shape, test = SHAPES[FILTERS.index(flaw)], TESTS.index(flaw)
+    for sign in (-1, 1):
+        found = novelty_tests(space, base + 0.3 * sign * shape, silent(50))[:, test]
+        assert found.mean().item() == pytest.approx(0.3, abs=0.02)
+
+
+def test_a_single_bin_that_fits_to_no_other_is_a_glitch(space):
+    base = curves(20, seed=4)
+    test = TESTS.index("glitch")
+    spoiled = base.clone()
+    spoiled[:, 40] += 0.05
+    before, after = (
+        novelty_tests(space, d, silent(20))[:, test] for d in (base, spoiled)
+    )
+    assert (after > 2 * before).all()
+
+
+def test_the_glitch_is_the_largest_standardized_misfit_to_all_other_bins(space):
+    deviation = curves(1, seed=5) + 0.01 * torch.cos(3 * X)
+    covariance = space.vectors * space.values @ space.vectors.T
+    covariance = covariance + ROUGHNESS**2 * torch.eye(len(X), dtype=X.dtype)
+    left = (deviation - space.mean)[0]
+    wanted = []
+    for i in range(len(X)):
+        others = torch.arange(len(X)) != i
+        across = covariance[i, others]
+        weights = torch.linalg.solve(covariance[others][:, others], across)
+        spread = (covariance[i, i] - weights @ across).sqrt()
+        wanted.append(((left[i] - weights @ left[others]) / spread).abs().item())
+    found = novelty_tests(space, deviation, silent())[0, TESTS.index("glitch")]
+    assert found.item() == pytest.approx(max(wanted), rel=1e-6)
+
+
+def test_each_test_is_measured_from_what_is_typical_to_its_own_limit(space):
     base = curves(5, seed=4)
-    plain, limited = (novelty_tests(s, base, silent(5)) for s in (space, wide))
-    torch.testing.assert_close(limited * wide.limits, plain)
+    plain = novelty_tests(space, base, silent(5))
+    typical = torch.linspace(-0.1, 0.3, len(TESTS), dtype=X.dtype)
+    limits = torch.linspace(2.0, 4.0, len(TESTS), dtype=X.dtype)
+    limited = dataclasses.replace(space, typical=typical, limits=limits)
+    found = novelty_tests(limited, base, silent(5))
+    torch.testing.assert_close(found * (limits - typical) + typical, plain)
 
 
-def test_a_white_line_is_doubted_before_it_is_novel():
-    tests = torch.tensor([[0.9, 0.9, 0.4], [0.9, 0.9, 0.6], [0.0, 1.1, 0.0]])
+def test_one_test_is_enough_for_a_doubt_before_it_is_novel():
+    tests = torch.tensor([[0.2, 0.2], [0.2, DOUBTED_FROM + 0.01], [-3.0, 1.1]])
     assert doubted(tests).tolist() == [False, True, True]
 
 
-def test_the_score_is_the_larger_of_two_shares_of_the_mahalanobis_distance(space):
+def test_an_edge_is_doubted_from_the_same_shift_as_by_the_engine():
+    shift = torch.tensor([0.0, 1.4, -1.6, float("nan")])
+    score = edge_shift_score(shift)
+    assert (score > DOUBTED_FROM).tolist() == [False, False, True, False]
+    assert edge_shift_score(torch.tensor(MAX_EDGE_SHIFT_EV)).item() == DOUBTED_FROM
+
+
+def test_leading_and_rest_share_the_mahalanobis_distance(space):
     theory, misfit = curves(2000), misfit_covariance(X, RMS, 4.0)
     deviation = curves(1, seed=5)[0] + 0.02 * torch.cos(X / 3)
     noise = torch.tensor([0.004], dtype=torch.float64)
     mean = theory.mean(0)
     covariance = (theory - mean).T @ (theory - mean) / 2000 + misfit
-    values, vectors = torch.linalg.eigh(covariance)
-    terms = ((deviation - mean) @ vectors).square() / (values + noise**2)
-    noisy = covariance + noise**2 * torch.eye(len(X))
+    noisy = covariance + (noise**2 + ROUGHNESS**2) * torch.eye(len(X))
     distance = (deviation - mean) @ torch.linalg.solve(noisy, deviation - mean)
-    assert terms.sum().item() == pytest.approx(distance.item(), rel=1e-6)
-    larger = max(terms[-LEADING:].mean().item(), terms[:-LEADING].mean().item())
-    found = score(space, deviation.unsqueeze(0), noise)
-    assert found.item() == pytest.approx(larger**0.5, rel=1e-6)
+    found = novelty_tests(space, deviation.unsqueeze(0), noise)[0].square()
+    parts = found[0] * LEADING + found[1] * (len(X) - LEADING)
+    assert parts.item() == pytest.approx(distance.item(), rel=1e-6)
 
 
-def test_draws_with_misfit_and_noise_score_one(space):
+def test_draws_with_misfit_and_noise_are_typical(space):
     rng = torch.Generator().manual_seed(9)
     noise = 0.003
     factor = torch.linalg.cholesky(misfit_covariance(X, RMS, 4.0))
     drawn = curves(500, seed=3)
     shape = drawn.shape
     drawn = drawn + torch.randn(shape, generator=rng, dtype=X.dtype) @ factor.T
-    drawn = drawn + noise * torch.randn(shape, generator=rng, dtype=X.dtype)
-    squares = score(space, drawn, silent(500) + noise).square()
-    # Means of 12 and of 89 squared normals scatter about one by √(2/12) and √(2/89);
-    # the larger of two such has the mean 1 + √(2/12 + 2/89) / √(2π) = 1.17.
-    assert squares.mean().item() == pytest.approx(1.17, abs=0.05)
+    rough = (noise**2 + ROUGHNESS**2) ** 0.5
+    drawn = drawn + rough * torch.randn(shape, generator=rng, dtype=X.dtype)
+    found = novelty_tests(space, drawn, silent(500) + noise)
+    # Mean squares of standard normals have the mean one.
+    assert found[:, :2].square().mean(0).tolist() == pytest.approx([1, 1], abs=0.05)
+    # The largest of 101 standard normals is 2.5 on average if they are independent.
+    assert 2.0 < found[:, 2].mean().item() < 2.8
 
 
 def test_a_white_line_raises_the_score_the_more_the_higher(space):
     line = LINE / LINE.max()
     base = curves(50, seed=4)
+    test = TESTS.index("white_line")
     scores = [
-        score(space, base + height * line, silent(50)).mean().item()
+        novelty_tests(space, base + height * line, silent(50))[:, test].mean().item()
         for height in (0.0, 0.05, 0.1, 0.2)
     ]
     assert scores == sorted(scores)
