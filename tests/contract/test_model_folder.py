@@ -13,7 +13,7 @@ from xasnn_stream.engine.model import load_model
 from xasnn_stream.errors import ModelError
 from xasnn_stream.library import read_library, shape_class
 from xasnn_stream.shipped import model_folder, shipped_folder
-from xasnn_stream.training import baselines, calibrate, evaluation, samples
+from xasnn_stream.training import baselines, evaluation, novelty, samples
 from xasnn_stream.training.build import train
 from xasnn_stream.training.recipe import read_recipe
 
@@ -32,7 +32,7 @@ def few_draws():
             patch.setattr(samples, name, 5)
         patch.setattr(baselines, "_FOREST_DRAWS", 100)
         patch.setattr(baselines, "_TREES", 3)
-        patch.setattr(calibrate, "_NOVELTY_DRAWS", 200)
+        patch.setattr(novelty, "_DRAWS", 200)
         yield
 
 

@@ -22,6 +22,7 @@ _JUDGED_LEVELS = (0.68, 0.9)
 """Levels at which coverage of left-out particles is judged: of so few particles the
 95 % level cannot be."""
 _MIN_SCALES = 3
+_MEAN_AUROC, _LEAST_AUROC, _FALSE_ALARMS = 0.95, 0.85, 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ def bars(rows: Sequence[Row], scales: Sequence[float]) -> list[Bar]:
         *_left_out(rows),
         *_thirds(rows),
         *_twice(rows),
+        *_novelty(rows),
     ]
 
 
@@ -161,6 +163,25 @@ def _twice(rows: Sequence[Row]) -> Iterator[Bar]:
     particles = row["n_particles"]
     about = f"coverage of 90 % at twice N1, left-out fcc, {particles} particles"
     yield Bar(about, "published", covered, None)
+
+
+def _novelty(rows: Sequence[Row]) -> Iterator[Bar]:
+    row = find(rows, "held-out", "N1", "all")
+    area = dict((row or {}).get("novelty_auroc", {}))
+    if "mean" in area:
+        mean = area.pop("mean")
+        least, name = min((found, name) for name, found in area.items())
+        yield Bar(
+            f"AUROC of novelty, left-out, N1, {len(area)} families",
+            f"≥ {_MEAN_AUROC:g} on average, none below {_LEAST_AUROC:g}",
+            f"{mean:.3f}, lowest {least:.3f} of {name.replace('_', ' ')}",
+            mean >= _MEAN_AUROC and least >= _LEAST_AUROC,
+        )
+    row = find(rows, "held-out", "clean", "all")
+    alarms = (row or {}).get("novelty_doubted", {}).get("none")
+    if alarms is not None:
+        about, wanted = "false alarms, clean left-out", f"≤ {_FALSE_ALARMS:.0%}"
+        yield Bar(about, wanted, f"{alarms:.1%}", alarms <= _FALSE_ALARMS)
 
 
 def _lowest(coverage: Mapping[str, Mapping[str, float]]) -> tuple[float, str]:

@@ -145,13 +145,21 @@ def sets_table(rows: Sequence[Row], names: Sequence[str]) -> str:
 
 
 def novelty_table(rows: Sequence[Row]) -> str:
-    """Return which share of spectra with some oxide novelty does not let pass."""
-    kinds = list(rows[0]["novelty_doubted"])
+    """Return the AUROC of every family of flaws and the share that is doubted."""
+    families = [name for name in rows[0]["novelty_doubted"] if name != "none"]
     lines = [
-        [*_title(row), *(f"{row['novelty_doubted'][kind]:.0%}" for kind in kinds)]
+        [
+            *_title(row),
+            f"{row['novelty_doubted']['none']:.1%}",
+            *(
+                f"{row['novelty_auroc'][name]:.2f} ({row['novelty_doubted'][name]:.0%})"
+                for name in families
+            ),
+        ]
         for row in rows
     ]
-    return _table((*_HEAD, *(kind.replace("_", " ") for kind in kinds)), lines)
+    titles = [name.replace("_", " ") for name in families]
+    return _table((*_HEAD, "false alarms", *titles), lines)
 
 
 _HEAD = ("spectra", "condition", "shapes", "particles")

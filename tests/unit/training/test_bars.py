@@ -105,5 +105,17 @@ def test_the_worst_third_decides(good):
     assert "8/8/8 particles" in bar.about
 
 
+def test_novelty_is_judged_by_its_mean_its_worst_family_and_its_false_alarms(good):
+    area = {"glitch": 0.99, "oxide": 0.93, "mean": 0.96}
+    noticed = changed(good, 4, novelty_auroc=area)
+    quiet = row(condition="clean", shapes="all", novelty_doubted={"none": 0.02})
+    assert missed([*noticed, quiet]) == []
+    weak = changed(good, 4, novelty_auroc=area | {"oxide": 0.84})
+    loud = row(condition="clean", shapes="all", novelty_doubted={"none": 0.021})
+    first, second = missed([*weak, loud])
+    assert first == "AUROC of novelty, left-out, N1, 2 families"
+    assert second == "false alarms, clean left-out"
+
+
 def test_what_was_not_evaluated_has_no_bar():
     assert bars([], (1.0,)) == []
