@@ -61,6 +61,7 @@ def test_each_edge_loads_as_a_model_of_its_own_neighbours(trained):
         model = load_model(trained, part=part.part)
         assert model.descriptors == NAMES[part.part]
         assert all(bounds == (0.0, 13.0) for bounds in model.domain.values())
+        assert model.manifest["bounded"] == list(model.descriptors)
         assert model.parameters["head.weight"].shape[-1] == 4
 
 

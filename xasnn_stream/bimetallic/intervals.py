@@ -19,10 +19,14 @@ _LEAST_STD = 1e-6
 
 
 def covariance_of(
-    low: FloatArray, high: FloatArray, correlation: FloatArray
+    values: FloatArray, low: FloatArray, high: FloatArray, correlation: FloatArray
 ) -> FloatArray:
-    """Return the covariance of an edge's numbers; `low`, `high` bound their intervals."""
-    std = np.maximum((high - low) / (2 * _HALF_WIDTH), _LEAST_STD)
+    """Return the covariance of an edge's numbers; `low`, `high` bound their intervals.
+
+    The longer side of an interval counts: the other may end at a bound.
+    """
+    reach = np.maximum(high - values, values - low)
+    std = np.maximum(reach / _HALF_WIDTH, _LEAST_STD)
     return np.outer(std, std) * correlation
 
 

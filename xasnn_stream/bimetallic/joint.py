@@ -125,11 +125,12 @@ def join(
         known = [each for each in found if each is not None and each.interval]
         if len(known) < len(own) or not all(math.isfinite(e.value) for e in known):
             return None
+        own_values = np.array([each.value for each in known])
         low, high = np.array([each.interval for each in known]).T
         calibration = model.document["calibration"]
         correlation = correlation_of(calibration, model.descriptors, own)
-        values += [each.value for each in known]
-        covariances.append(covariance_of(low, high, correlation))
+        values += own_values.tolist()
+        covariances.append(covariance_of(own_values, low, high, correlation))
     share = None if composition is None else composition[second]
     numbers = reconcile(np.array(values), side_by_side(*covariances), share)
     verdict, reasons = _judged(estimates, numbers)

@@ -154,19 +154,38 @@ def unusable(context: Context, batch: Batch, row: int) -> Reason | None:
 def _descriptors(model: Model, batch: Batch, row: int) -> dict[str, Descriptor]:
     parts = batch.parts
     std = parts.std
-    return {
-        name: Descriptor(
-            value=float(parts.value[row, k]),
+    found: dict[str, Descriptor] = {}
+    for k, name in enumerate(model.descriptors):
+        value, low, high = (
+            float(of[row, k]) for of in (parts.value, batch.low, batch.high)
+        )
+        if name in model.manifest.get("bounded", ()):
+            value, low, high = _within(model.domain[name], value, low, high)
+        found[name] = Descriptor(
+            value=value,
             std=float(std[row, k]),
             std_model=float(parts.model[row, k]),
             std_noise=float(parts.noise[row, k]),
             std_ambiguity=float(parts.ambiguity[row, k]),
-            interval=(float(batch.low[row, k]), float(batch.high[row, k])),
+            interval=(low, high),
             level=LEVEL,
             unit=model.units[name],
         )
-        for k, name in enumerate(model.descriptors)
-    }
+    return found
+
+
+def _within(
+    bounds: tuple[float, float], value: float, low: float, high: float
+) -> tuple[float, float, float]:
+    """Return a number and its interval inside bounds that are known to hold.
+
+    Where none of the interval lies inside, they stay, for the verdict to see.
+    """
+    least, most = bounds
+    if high < least or low > most:
+        return value, low, high
+    value, low, high = (min(max(n, least), most) for n in (value, low, high))
+    return value, low, high
 
 
 def _size(

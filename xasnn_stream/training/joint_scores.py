@@ -54,7 +54,9 @@ class EdgeScores:
 
     def covariance(self, draw: int) -> FloatArray:
         """Return the covariance of a draw's numbers, `2 x 2`."""
-        return covariance_of(self.low[draw], self.high[draw], self.correlation)
+        return covariance_of(
+            self.value[draw], self.low[draw], self.high[draw], self.correlation
+        )
 
 
 def common_alloys(first: Recipe, second: Recipe) -> tuple[str, ...]:

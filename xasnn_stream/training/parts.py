@@ -110,6 +110,8 @@ def _trained(
         recipe, library, lambda stage, share: progress(f"{name} {stage}", share)
     )
     manifest = manifest_of(recipe, library, trained)
+    # A pure metal has no unlike neighbours: half of its estimates would be below none.
+    manifest["bounded"] = list(recipe.descriptors)
     _publish_left_out(manifest["calibration"])
     return Part(name, recipe, library, manifest), trained.tensors
 
