@@ -33,6 +33,7 @@ CONDITION = "N1"
 """Under which nuisances spectra of a library are measured."""
 
 _SEED = 13
+_NO_WIDTH = 1e-12
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -239,8 +240,10 @@ def _score(model: Model, known: Known, level: float) -> Tensor:
     """Return distances from the estimate over the interval's half width on that side."""
     low, high = model.interval(known.parts, level)
     value = known.parts.value
-    above = (known.truth - value) / (high - value)
-    return torch.maximum(above, (value - known.truth) / (value - low))
+    # An interval may end at its value where a bound of the descriptor ends it.
+    above = (known.truth - value) / (high - value).clamp(min=_NO_WIDTH)
+    below = (value - known.truth) / (value - low).clamp(min=_NO_WIDTH)
+    return torch.maximum(above, below)
 
 
 def _at_some_scale(library: Library, name: str, rng: torch.Generator) -> Tensor:
