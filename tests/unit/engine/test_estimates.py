@@ -79,7 +79,8 @@ def test_more_noise_widens_the_noise_part(engine, sweep, absorption):
 
 def test_without_any_foil_the_verdict_is_caution(load, sweep):
     (estimate,) = load().estimate([sweep()])
-    assert (estimate.verdict, codes(estimate)) == ("caution", ["no_foil"])
+    assert estimate.verdict == "caution"
+    assert "no_foil" in codes(estimate)
     assert estimate.provenance.reference is None
     assert estimate.provenance.reference_sha256 is None
     assert np.isnan(estimate.arrays["grid_spectra"][1:]).all()
