@@ -24,14 +24,15 @@ FLAG = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
 METRIC = re.compile(r"\bxasnn_[a-z_]+_(?:total|seconds|pending|connected)\b")
 OTHER_PROGRAMS_FLAGS = {
     *("--in-address", "--out-address"),  # Bluesky's proxy
-    *("--publish", "--library", "--model", "--scans", "--foil", "--data"),  # simulation
+    # The simulation.
+    *("--publish", "--record", "--library", "--model", "--scans", "--foil", "--data"),
     *("--theory", "--quick"),  # the study of architectures
 }
 LINK = re.compile(r"\]\((?!https?://|#)([^)#\s]+)")
 CONSOLE = re.compile(r"```console\n(.*?)```", re.DOTALL)
 PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
-WALKED = (Path("docs/first-hour-at-a-beamline.md"),)
-"""Pages of which every command is run by tests/system/test_documented_commands.py."""
+WALKED = (Path("docs/first-hour-at-a-beamline.md"), Path("docs/make-your-own.md"))
+"""Pages of which tests/system runs every command."""
 
 
 def commands(page: Path) -> list[str]:
