@@ -10,7 +10,7 @@ from xasnn_stream.cli.main import main
 from xasnn_stream.engine.model import load_model
 from xasnn_stream.manifest import read_parts
 from xasnn_stream.shipped import shipped_folder
-from xasnn_stream.training import baselines, calibrate, samples
+from xasnn_stream.training import baselines, calibrate, novelty, samples
 from xasnn_stream.training.recipe import read_recipe
 
 MODELS = shipped_folder("models")
@@ -38,7 +38,7 @@ def trained(tmp_path_factory):
         patch.setattr(samples, "IN_POOL", 20)
         patch.setattr(baselines, "_FOREST_DRAWS", 100)
         patch.setattr(calibrate, "_MIXTURES", 50)
-        patch.setattr(calibrate, "_NOVELTY_DRAWS", 200)
+        patch.setattr(novelty, "_DRAWS", 200)
         assert main(["train", str(path), "--output", str(folder)]) == 0
         yield folder
 

@@ -15,6 +15,7 @@ from xasnn_stream.training.card_tables import (
     baselines_table,
     errors_table,
     intervals_table,
+    novelty_table,
 )
 from xasnn_stream.training.joint_scores import EdgeScores
 
@@ -109,6 +110,11 @@ counts once. The sites of alloys are few: what is unlike all of them may err mor
 Coverage is at 68 / 90 / 95 %, in percent; with so few particles it is itself uncertain by ten points and more.
 
 {intervals_table(rows, names)}
+
+How well novelty tells these spectra from the same with a flaw of each family: AUROC, in brackets the share not let
+pass as `ok`, of *none* false alarms.
+
+{novelty_table(rows)}
 """
 
 
