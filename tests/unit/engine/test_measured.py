@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.bench.measured_curves import mixed, normalized
 from xasnn_stream.engine.foil import read_foil
 from xasnn_stream.engine.resident import Engine
 from xasnn_stream.files.read import read_scans
@@ -93,3 +94,19 @@ def test_a_compound_is_never_ok_with_any_foil(engine_with, measured, name):
     (estimate,) = engine_with(FOIL_2001).estimate([measured(name)])
     assert estimate.verdict in ("outside", "caution")
     assert estimate.reasons
+
+
+@pytest.mark.parametrize("metal", ["PtNP_10wt_300K", "PtNP_20wt_20K", "PtNP_20wt_150K"])
+def test_a_fifth_of_a_chloride_in_a_metal_is_never_ok(engine_with, sweep, metal):
+    names = [f"{metal}.csv", *(f"{name}.csv" for name in COMPOUNDS[1:]), FOIL_BMM]
+    *curves, foil = normalized([str(SPECTRA / name) for name in names], "Pt", "L3")
+    # The compounds are on the axis of this foil; the metal's edge is put at the foil's.
+    particle, tetra, hexa = (curves[0].moved(foil.position), *curves[1:])
+    sweeps = [
+        sweep(energy=mix.energy_ev, mu=mix.mu, sample=metal)
+        for compound in (tetra, hexa)
+        for mix in (mixed(compound, particle, 0.2), mixed(compound, particle, 0.5))
+    ]
+    verdicts = [found.verdict for found in engine_with(FOIL_BMM).estimate(sweeps)]
+    assert set(verdicts[:2]) <= {"caution", "outside"}
+    assert verdicts[2:] == ["outside"] * 2
