@@ -123,14 +123,17 @@ def start_daemon(
     foil: str | None = None,
     results: bool = True,
     backfill: str | None = None,
+    model: str | None = None,
 ) -> None:
     """Start the daemon and wait until it is ready.
 
     `foil` is what `--reference` takes, by default the services' own file; `results`
-    says whether results go to Tiled as well, `backfill` where lost runs are stored.
+    says whether results go to Tiled as well, `backfill` where lost runs are stored,
+    `model` which model reads instead of the profile's.
     """
     tiled = ["--results", services.tiled] if results else []
     stored = ["--backfill", backfill] if backfill else []
+    changed = ["--set", f"model={model}"] if model else []
     children.start(
         "daemon",
         _python(
@@ -141,6 +144,7 @@ def start_daemon(
             *("--http", f"127.0.0.1:{services.http_port}"),
             *tiled,
             *stored,
+            *changed,
             *("--reference", foil or str(services.foil)),
             *("--state", str(services.folder / "state")),
         ),
