@@ -14,7 +14,7 @@ from typing import Any, Literal
 from xasnn_stream.spectrum import Accounting, FloatArray, Reason, Run
 
 SCHEMA = "xasnn.estimate/1"
-ALGORITHM = 3
+ALGORITHM = 4
 """Raised whenever the same input would give other numbers; part of every id."""
 
 MOST_NAMED = 16

@@ -18,7 +18,7 @@ def of(run, profile="p" * 64, model="m" * 64, reference="r" * 64):
 def test_an_id_is_the_hash_the_contract_states():
     # The first 32 digits `sha256sum` prints for ["run-1",0,"p…","m…","r…",true,3] with
     # 64 of each letter.
-    assert ALGORITHM == 3
+    assert ALGORITHM == 4
     assert of(RUN) == "d75ee4a25c7ae107b52897fbeca4493f"
 
 
