@@ -147,7 +147,7 @@ def _subtracted(model: Model, seen: Seen, foil: Seen, of: References) -> Differe
         model.grid, model.tensors["computed_foil"], float(model.tensors["edge_at"])
     )
     apart = without_shared_noise(seen, foil, of.is_own)
-    return subtract(*apart, of.has_foil, computed)
+    return subtract(*apart, of.has_foil, of.is_own, computed)
 
 
 def _corrected(context: Context, axis_shift: Tensor) -> Tensor:

@@ -22,8 +22,10 @@ _MAX_SPACING_EV = 5.0
 class Evidence:
     """What was found; shifts in eV and None where unknown.
 
-    `novelty` holds the tests' scores. `glitches` are energies (eV) of
-    points that leave the curve, `jumps` energies and heights (in edge steps), `gap` the
+    `novelty` holds the tests' scores. Of values `beyond_domain` only the `decisive` one,
+    which a spectrum tells best, makes a sample no metal. `expected_shift_ev` is where
+    edges of particles lie against the foil's. `glitches` are energies (eV) of points that
+    leave the curve, `jumps` energies and heights (in edge steps), `gap` the
     ends of a range without points, `spacing` how far apart points of sweep and foil are
     about the edge, `clipped` the channels that stand still at their end,
     `foreseen_step_std` the relative error of an edge step that had to be foreseen,
@@ -36,8 +38,10 @@ class Evidence:
     n_missed: int
     novelty: dict[str, float]
     beyond_domain: tuple[str, ...]
+    decisive: str
     foil: str | None
     edge_shift_ev: float | None
+    expected_shift_ev: float
     axis_shift_ev: float | None
     calibrated_axis: bool
     glitches: tuple[float, ...]
@@ -72,8 +76,10 @@ def gather(
             for name, (low, high) in context.model.domain.items()
             if not low <= descriptors[name].value <= high
         ),
+        decisive=context.model.descriptors[0],
         foil=batch.foil[row],
         edge_shift_ev=_known(float(batch.edge_shift[row])),
+        expected_shift_ev=float(context.model.novelty.edge_shift),
         axis_shift_ev=_known(float(batch.axis_shift[row])),
         calibrated_axis=bool(batch.referenced[row]),
         glitches=tuple(sorted(glitches)),

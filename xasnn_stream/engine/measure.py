@@ -9,6 +9,7 @@ from xasnn_stream.engine.inference import Differences
 from xasnn_stream.engine.seen import Curves, Seen
 from xasnn_stream.engine.unfinished import foresee
 from xasnn_stream.physics.align import bin_means, edge_position
+from xasnn_stream.physics.instrument import MISFIT_LENGTH_EV
 from xasnn_stream.physics.noise.points import (
     NOISE_FROM_EV,
     bin_noise,
@@ -20,6 +21,11 @@ from xasnn_stream.physics.normalization.ranges import Reach
 from xasnn_stream.physics.ragged import interpolate
 from xasnn_stream.physics.settings import Normalization
 from xasnn_stream.uncertainty.decomposition import White
+from xasnn_stream.uncertainty.novelty import misfit_covariance
+
+_BETWEEN_SCANS = 0.001
+"""Of the edge step, rms: what is left between foils of one metal from two laboratories
+when resolution, thickness, step and slope are accounted for."""
 
 _NO_NOISE = 1e-5
 """Of the edge step; a made curve has no noise, and noise has a logarithm. Noise that could
@@ -162,11 +168,12 @@ class Computed:
 
 
 def subtract(
-    sample: Seen, foil: Seen, has_foil: Tensor, computed: Computed
+    sample: Seen, foil: Seen, has_foil: Tensor, is_own: Tensor, computed: Computed
 ) -> Differences:
     """Subtract the foil on the model's grid, with every error it brings.
 
-    Rows where `has_foil` (`batch`) is False get the model's computed foil instead.
+    Rows where `has_foil` (`batch`) is False get the model's computed foil instead. Where
+    the foil `is_own` (`batch`), measured in the same scan, it was seen as the sample was.
     """
     mine, theirs = (
         on_grid(seen, computed.grid, computed.edge_at) for seen in (sample, foil)
@@ -176,6 +183,7 @@ def subtract(
     foil_noise = torch.where(given, theirs.noise, 0.0)
     foil_step = torch.where(has_foil, foil.step_error, 0.0).unsqueeze(-1)
     steps = (sample.step_error.unsqueeze(-1) * mine.values, foil_step * foil_values)
+    between = _between_scans(computed.grid) * (has_foil & ~is_own)[:, None, None]
 
     def white(jacobian: Tensor) -> Tensor:
         of_foil = torch.where(given, theirs.white(jacobian), 0.0)
@@ -184,7 +192,17 @@ def subtract(
     return Differences(
         values=mine.values - foil_values,
         noise=(mine.noise.square() + foil_noise.square()).sqrt(),
-        directions=torch.stack(steps, 1),
+        directions=torch.cat((torch.stack(steps, 1), between), 1),
         edge_shift=torch.where(has_foil, sample.position - foil.position, torch.nan),
         white=white,
     )
+
+
+def _between_scans(grid: Tensor) -> Tensor:
+    """Return what differs between two scans of one metal, `errors x bins`.
+
+    One-standard-deviation curves whose covariance is that of a smooth random curve.
+    """
+    covariance = misfit_covariance(grid, _BETWEEN_SCANS, MISFIT_LENGTH_EV)
+    variance, curves = torch.linalg.eigh(covariance)
+    return (curves * variance.clamp(min=0).sqrt()).T

@@ -1,6 +1,6 @@
 """When an estimate may be believed, and the reasons when not: one table of checks."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from xasnn_stream.engine.evidence import Evidence
 from xasnn_stream.estimate import Verdict
@@ -58,13 +58,10 @@ def incomplete(n_missed: int) -> Reason:
 
 
 def _outside(evidence: Evidence) -> Iterator[Reason]:
-    for test, times in evidence.novelty.items():
-        if not times <= 1:
-            yield _novel(test, times)
-    if evidence.beyond_domain:
-        names = ", ".join(evidence.beyond_domain)
-        yield Reason("beyond_domain", f"no metal has such a value of {names}")
-    shift = _far(evidence.edge_shift_ev)
+    yield from _novel(evidence, lambda times: not times <= 1)
+    if evidence.decisive in evidence.beyond_domain:
+        yield _impossible(evidence.beyond_domain)
+    shift = _far(evidence.edge_shift_ev, evidence.expected_shift_ev)
     if shift is not None and evidence.calibrated_axis:
         text = f"the edge is {shift:+.1f} eV from the foil's: not this metal"
         yield Reason("edge_shift", text)
@@ -77,15 +74,15 @@ def _outside(evidence: Evidence) -> Iterator[Reason]:
 def _caution(evidence: Evidence) -> Iterator[Reason]:
     if not evidence.run.final:
         yield unfinished(evidence.run)
-    for test, times in evidence.novelty.items():
-        if DOUBTED_FROM < times <= 1:
-            yield _novel(test, times)
+    yield from _novel(evidence, lambda times: DOUBTED_FROM < times <= 1)
     if not evidence.run.complete:
         yield incomplete(evidence.n_missed)
     if evidence.foil is None:
         text = "no foil of this beamtime: a computed one was subtracted; "
         yield Reason("no_foil", text + "name one with --reference (analyze: --foil)")
-    shift = _far(evidence.edge_shift_ev)
+    if evidence.beyond_domain and evidence.decisive not in evidence.beyond_domain:
+        yield _impossible(evidence.beyond_domain)
+    shift = _far(evidence.edge_shift_ev, evidence.expected_shift_ev)
     if shift is not None and not evidence.calibrated_axis:
         text = f"the foil's edge is {-shift:+.1f} eV away, as of another beamtime; "
         yield Reason("foil_shift", text + "aligned on the sample's own edge")
@@ -142,9 +139,14 @@ def _elements(elements: tuple[tuple[int, str], ...]) -> str:
     return f"elements of the fluorescence detector were left out: {named}"
 
 
-def _novel(test: str, times: float) -> Reason:
-    code, text = _NOVEL[test]
-    return Reason(code, f"{text}: {times:.2f} of the limit")
+def _novel(evidence: Evidence, fires: Callable[[float], bool]) -> Iterator[Reason]:
+    """Yield what tests say that fire, of each code what speaks most."""
+    found: dict[str, Reason] = {}
+    for test, times in sorted(evidence.novelty.items(), key=lambda item: -item[1]):
+        code, text = _NOVEL[test]
+        if fires(times) and code not in found:
+            found[code] = Reason(code, f"{text}: {times:.2f} of the limit")
+    yield from found.values()
 
 
 def _glitches(energies: tuple[float, ...]) -> str:
@@ -158,6 +160,12 @@ def _jumps(jumps: tuple[tuple[float, float], ...]) -> str:
     return f"the curve jumps, in edge steps by {named}: was the beam lost?"
 
 
-def _far(shift: float | None) -> float | None:
-    """Return a shift if it is known and too large."""
-    return shift if shift is not None and abs(shift) > MAX_EDGE_SHIFT_EV else None
+def _impossible(names: tuple[str, ...]) -> Reason:
+    return Reason("beyond_domain", f"no metal has such a value of {', '.join(names)}")
+
+
+def _far(shift: float | None, expected: float = 0.0) -> float | None:
+    """Return a shift if it is known and too far from what is expected."""
+    if shift is None or abs(shift - expected) <= MAX_EDGE_SHIFT_EV:
+        return None
+    return shift

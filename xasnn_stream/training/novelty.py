@@ -82,6 +82,7 @@ def calibrate_novelty(
     with_misfit = novelty_tests(space, measured_too, level)
     tests = novelty_tests(space, values, level)
     tests[:, :_UNSHAPED] = with_misfit[:, :_UNSHAPED]
+    space = replace(space, edge_shift=drawn.edge_shift.double().mean())
     # Half of the false alarms are left to the edge's shift.
     return _limited(space, tests, (1 + settings.level) / 2)
 

@@ -47,8 +47,8 @@ DOUBTED_FROM = 0.25
 """From which score on a test speaks against believing an estimate."""
 
 MAX_EDGE_SHIFT_EV = 1.5
-"""A metal's edge moves less than this against its foil's; more is another element, state
-or calibration."""
+"""A metal's edge lies closer than this to where those of particles do; farther away is
+another element, state or calibration."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,7 +57,8 @@ class NoveltySpace:
 
     `mean` (`bins`), eigenvectors (`bins x bins`, columns) and eigenvalues, ascending;
     `shapes` (`filters x bins`) is what each flaw adds to a difference spectrum; `typical`
-    and `limits` (`tests`) are what belongs to the domain and what is novel.
+    and `limits` (`tests`) are what belongs to the domain and what is novel. `edge_shift`
+    (one number, eV) is where edges of particles lie on average against the foil's.
     """
 
     mean: Tensor
@@ -66,6 +67,7 @@ class NoveltySpace:
     shapes: Tensor
     typical: Tensor
     limits: Tensor
+    edge_shift: Tensor
 
 
 def fit_novelty(theory: Tensor, misfit: Tensor, shapes: Tensor) -> NoveltySpace:
@@ -79,7 +81,9 @@ def fit_novelty(theory: Tensor, misfit: Tensor, shapes: Tensor) -> NoveltySpace:
     covariance = centred.T @ centred / theory.shape[0] + misfit
     values, vectors = torch.linalg.eigh(covariance)
     zero = torch.zeros(len(TESTS), dtype=mean.dtype)
-    return NoveltySpace(mean, vectors, values.clamp(min=0), shapes, zero, zero + 1)
+    return NoveltySpace(
+        mean, vectors, values.clamp(min=0), shapes, zero, zero + 1, zero[0]
+    )
 
 
 def misfit_covariance(x: Tensor, rms: float, length_ev: float) -> Tensor:
@@ -118,12 +122,13 @@ def novelty_tests(space: NoveltySpace, difference: Tensor, noise: Tensor) -> Ten
     return (found - space.typical) / (space.limits - space.typical)
 
 
-def edge_shift_score(shift_ev: Tensor) -> Tensor:
+def edge_shift_score(space: NoveltySpace, shift_ev: Tensor) -> Tensor:
     """Return the score of edges this far from their foils' (eV); zero where unknown.
 
     Aligned spectra do not show it, so no test of the difference can.
     """
-    return DOUBTED_FROM * shift_ev.abs().nan_to_num(0.0) / MAX_EDGE_SHIFT_EV
+    away = (shift_ev - space.edge_shift).abs()
+    return DOUBTED_FROM * away.nan_to_num(0.0) / MAX_EDGE_SHIFT_EV
 
 
 def doubted(tests: Tensor) -> Tensor:
