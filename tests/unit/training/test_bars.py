@@ -54,7 +54,7 @@ def changed(rows, at, **changes):
 def test_a_model_that_meets_every_bar_misses_none(good):
     found = bars(good, (0.96, 0.98, 1.0))
     assert missed(good) == []
-    assert len(found) == 3 * 4 + 1 + 1 + 2 + 2 + 1 + 1
+    assert len(found) == 3 * 4 + 1 + 1 + 2 + 3 + 1 + 1
     published = [bar for bar in found if bar.met is None]
     assert ["twice N1" in bar.about for bar in published] == [True]
 
@@ -94,7 +94,7 @@ def test_left_out_particles_are_judged_at_68_and_90_only_from_below(good):
     assert missed(changed(good, 4, coverage=high)) == []
     low = good[4]["coverage"] | {"0.9": each(0.9, cn2=0.819)}
     (found,) = missed(changed(good, 4, coverage=low))
-    assert found.startswith("coverage of held-out, N1")
+    assert found.startswith("coverage of held-out, all shapes, N1")
 
 
 def test_the_worst_third_decides(good):
