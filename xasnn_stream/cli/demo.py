@@ -180,6 +180,10 @@ def _positive(text: str) -> int:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    """End as with Ctrl-C, so that the processes started here end too."""
-    del number, frame
+    """End as with Ctrl-C, so that the processes started here end too.
+
+    Only once: `timeout` sends its signal twice, and the second would leave them behind.
+    """
+    del frame
+    signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
