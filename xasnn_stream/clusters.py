@@ -88,6 +88,15 @@ def truncated_octahedron(edge: int, cut: int) -> FloatArray:
     return points[whole & kept] / 2
 
 
+def crystal(radius: float) -> FloatArray:
+    """Return the fcc crystal within `radius` of an atom at the origin, `atoms x 3`.
+
+    In units of the lattice constant.
+    """
+    points = _lattice(math.ceil(2 * radius)) / 2
+    return points[np.linalg.norm(points, axis=1) <= radius]
+
+
 def _lattice(reach: int, parity: int = 0) -> _Points:
     """Return lattice points up to `reach` half lattice constants along each axis.
 

@@ -24,7 +24,6 @@ X = np.arange(-25.0, 120.0 + 0.25, 0.5)
 """The grid of a library, eV from the foil's edge."""
 
 _SAME_EV = 5e-3
-_SAME_RADIUS = 0.02
 _FOIL_STEP_EV = 0.25
 
 

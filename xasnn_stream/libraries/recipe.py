@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import yaml
 
+from xasnn_stream.clusters import crystal
 from xasnn_stream.edges import EDGES, edge_energy_ev
 from xasnn_stream.errors import UsageError
 from xasnn_stream.libraries.feff.settings import Settings, settings
-from xasnn_stream.libraries.structures import crystal, particle, read_xyz
+from xasnn_stream.libraries.structures import particle, read_xyz
 from xasnn_stream.libraries.unique_sites import (
     ENVIRONMENT_A,
     SiteNames,

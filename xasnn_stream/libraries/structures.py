@@ -79,15 +79,6 @@ def _series(prefix: str, atoms: int) -> Iterator[FloatArray]:
             return
 
 
-def crystal(radius: float) -> FloatArray:
-    """Return the fcc crystal within `radius` of an atom at the origin, `atoms x 3`."""
-    reach = int(np.ceil(2 * radius))
-    axis = np.arange(-reach, reach + 1)
-    points = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(-1, 3)
-    points = points[points.sum(1) % 2 == 0] / 2
-    return points[np.linalg.norm(points, axis=1) <= radius]
-
-
 def read_xyz(path: Path, element: str, lattice_a: float) -> FloatArray:
     """Read an XYZ file in ångström as positions in units of the lattice constant.
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from xasnn_stream.clusters import coordination
+from xasnn_stream.clusters import coordination, crystal
 from xasnn_stream.errors import UsageError
-from xasnn_stream.libraries.structures import crystal, cut_out, particle, read_xyz
+from xasnn_stream.libraries.structures import cut_out, particle, read_xyz
 from xasnn_stream.library import form, library_of
 
 ELSEWHERE = {"bulk", "mdeca268"}
