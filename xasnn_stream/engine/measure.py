@@ -21,7 +21,7 @@ from xasnn_stream.physics.normalization.ranges import Reach
 from xasnn_stream.physics.ragged import interpolate
 from xasnn_stream.physics.settings import Normalization
 from xasnn_stream.uncertainty.decomposition import White
-from xasnn_stream.uncertainty.novelty import misfit_covariance
+from xasnn_stream.uncertainty.novelty import curves_of, misfit_covariance
 
 _BETWEEN_SCANS = 0.001
 """Of the edge step, rms: what is left between foils of one metal from two laboratories
@@ -183,7 +183,8 @@ def subtract(
     foil_noise = torch.where(given, theirs.noise, 0.0)
     foil_step = torch.where(has_foil, foil.step_error, 0.0).unsqueeze(-1)
     steps = (sample.step_error.unsqueeze(-1) * mine.values, foil_step * foil_values)
-    between = _between_scans(computed.grid) * (has_foil & ~is_own)[:, None, None]
+    between = misfit_covariance(computed.grid, _BETWEEN_SCANS, MISFIT_LENGTH_EV)
+    apart = curves_of(between) * (has_foil & ~is_own)[:, None, None]
 
     def white(jacobian: Tensor) -> Tensor:
         of_foil = torch.where(given, theirs.white(jacobian), 0.0)
@@ -192,17 +193,7 @@ def subtract(
     return Differences(
         values=mine.values - foil_values,
         noise=(mine.noise.square() + foil_noise.square()).sqrt(),
-        directions=torch.cat((torch.stack(steps, 1), between), 1),
+        directions=torch.cat((torch.stack(steps, 1), apart), 1),
         edge_shift=torch.where(has_foil, sample.position - foil.position, torch.nan),
         white=white,
     )
-
-
-def _between_scans(grid: Tensor) -> Tensor:
-    """Return what differs between two scans of one metal, `errors x bins`.
-
-    One-standard-deviation curves whose covariance is that of a smooth random curve.
-    """
-    covariance = misfit_covariance(grid, _BETWEEN_SCANS, MISFIT_LENGTH_EV)
-    variance, curves = torch.linalg.eigh(covariance)
-    return (curves * variance.clamp(min=0).sqrt()).T

@@ -25,6 +25,7 @@ from xasnn_stream.uncertainty.novelty import (
     FILTERS,
     TESTS,
     NoveltySpace,
+    curves_of,
     fit_novelty,
     misfit_covariance,
     novelty_tests,
@@ -77,7 +78,7 @@ def calibrate_novelty(
     )
     drawn = differences(on, particles, recipe.nuisances, rng)
     values, level = drawn.values.double(), drawn.noise[:, 0].double()
-    missed = torch.randn(values.shape, generator=rng).double() @ _root(misfit)
+    missed = torch.randn(values.shape, generator=rng).double() @ curves_of(misfit)
     measured_too = values + missed * (_rms(values) / typical).unsqueeze(-1)
     with_misfit = novelty_tests(space, measured_too, level)
     tests = novelty_tests(space, values, level)
@@ -124,11 +125,6 @@ def _limited(space: NoveltySpace, tests: Tensor, level: float) -> NoveltySpace:
 
 def _rms(values: Tensor) -> Tensor:
     return values.square().mean(-1).sqrt()
-
-
-def _root(covariance: Tensor) -> Tensor:
-    variance, directions = torch.linalg.eigh(covariance)
-    return (directions * variance.clamp(min=0).sqrt()).T
 
 
 def left_out(

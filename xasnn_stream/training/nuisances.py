@@ -25,7 +25,7 @@ from xasnn_stream.physics.instrument import (
 )
 from xasnn_stream.training.mixtures import REFERENCE_SCALE
 from xasnn_stream.training.recipe import Input
-from xasnn_stream.uncertainty.novelty import misfit_covariance
+from xasnn_stream.uncertainty.novelty import curves_of, misfit_covariance
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,21 +55,16 @@ def stage(library: Library, grid: Input) -> Stage:
     x = tensor(library.x)
     points = round((grid.stop - grid.start) / grid.step) + 1
     position = _position(x, foil.unsqueeze(0))
+    misfit = misfit_covariance(x.double(), 1.0, MISFIT_LENGTH_EV)
     return Stage(
         x=x,
         mu=mu,
         atomic=tensor(library.atomic),
         foil=foil,
-        misfit=_smooth(x),
+        misfit=curves_of(misfit).to(x.dtype),
         grid=torch.linspace(grid.start, grid.stop, points),
         edge_at=float(position[0]),
     )
-
-
-def _smooth(x: Tensor) -> Tensor:
-    covariance = misfit_covariance(x.double(), 1.0, MISFIT_LENGTH_EV)
-    variance, directions = torch.linalg.eigh(covariance)
-    return (directions * variance.clamp(min=0).sqrt()).T.to(x.dtype)
 
 
 def with_noise(nuisances: Nuisances, sample: float, foil: float) -> Nuisances:

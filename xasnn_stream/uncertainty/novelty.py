@@ -96,6 +96,15 @@ def misfit_covariance(x: Tensor, rms: float, length_ev: float) -> Tensor:
     return rms**2 * (1 + distance) * torch.exp(-distance)
 
 
+def curves_of(covariance: Tensor) -> Tensor:
+    """Return one-standard-deviation curves that make up a covariance, `curves x bins`.
+
+    White noise times them is a draw.
+    """
+    variance, directions = torch.linalg.eigh(covariance)
+    return (directions * variance.clamp(min=0).sqrt()).T
+
+
 def novelty_tests(space: NoveltySpace, difference: Tensor, noise: Tensor) -> Tensor:
     """Return each test's score, `batch x tests`.
 
