@@ -16,6 +16,7 @@ from xasnn_stream.training.card_tables import (
     errors_table,
     intervals_table,
     novelty_table,
+    table,
 )
 from xasnn_stream.training.joint_scores import EdgeScores
 
@@ -125,15 +126,11 @@ def _told(errors: Mapping[str, float]) -> str:
 def _joint_table(joint: Mapping[str, Any]) -> str:
     names = list(joint["alone"]["mae"])
     lines = [
-        ["", *names],
-        ["---"] * (len(names) + 1),
-        *(
-            [title, *(_cell(joint[of], name) for name in names)]
-            for of, title in (("alone", "each edge alone"), ("together", "together"))
-        ),
+        [title, *(_cell(joint[of], name) for name in names)]
+        for of, title in (("alone", "each edge alone"), ("together", "together"))
     ]
-    table = "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
-    return f"MAE (coverage of the 90 % interval, its median width):\n\n{table}"
+    about = "MAE (coverage of the 90 % interval, its median width):"
+    return f"{about}\n\n{table(('', *names), lines)}"
 
 
 def _cell(scores: Mapping[str, Mapping[str, float]], name: str) -> str:

@@ -1,12 +1,9 @@
 """The tables of a model card, in Markdown, from the rows of an evaluation."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
-from xasnn_stream.training.bars import Bar, find
+from xasnn_stream.training.bars import Bar, Row, find
 from xasnn_stream.training.test_sets import across_test_sets
-
-Row = Mapping[str, Any]
 
 _LEVELS = ("0.68", "0.9", "0.95")
 _BASELINES = (
@@ -29,7 +26,7 @@ _MET = {True: "yes", False: "**no**", None: ""}
 
 def bars_table(found: Iterable[Bar]) -> str:
     """Return every bar with the figure and whether it is met."""
-    return _table(
+    return table(
         ("bar", "wanted", "found", "met"),
         ([bar.about, bar.wanted, bar.found, _MET[bar.met]] for bar in found),
     )
@@ -52,7 +49,7 @@ def errors_table(rows: Sequence[Row], names: Sequence[str]) -> str:
         elif relative:
             cells.append("")
         lines.append([*_title(row), *cells])
-    return _table((*_HEAD, *names, *relative), lines)
+    return table((*_HEAD, *names, *relative), lines)
 
 
 def spread_of_errors_table(rows: Sequence[Row], names: Sequence[str]) -> str:
@@ -67,7 +64,7 @@ def spread_of_errors_table(rows: Sequence[Row], names: Sequence[str]) -> str:
         ]
         for row in rows
     ]
-    return _table((*_HEAD, *names), lines)
+    return table((*_HEAD, *names), lines)
 
 
 def baselines_table(rows: Sequence[Row], names: Sequence[str]) -> str:
@@ -83,7 +80,7 @@ def baselines_table(rows: Sequence[Row], names: Sequence[str]) -> str:
             for key, title in _BASELINES
             if key in row["baseline"]
         ]
-    return _table(("spectra", "method", *names), lines)
+    return table(("spectra", "method", *names), lines)
 
 
 def intervals_table(rows: Sequence[Row], names: Sequence[str]) -> str:
@@ -105,7 +102,7 @@ def intervals_table(rows: Sequence[Row], names: Sequence[str]) -> str:
                 *(f"{row['winkler90'][n]:.2g} ({ridge[n]:.2g})" for n in names),
             ],
         ]
-    return _table((*_HEAD, "", *names), lines)
+    return table((*_HEAD, "", *names), lines)
 
 
 def standardized_table(rows: Sequence[Row], names: Sequence[str]) -> str:
@@ -121,7 +118,7 @@ def standardized_table(rows: Sequence[Row], names: Sequence[str]) -> str:
         ]
         for row in rows
     ]
-    return _table((*_HEAD, *names), lines)
+    return table((*_HEAD, *names), lines)
 
 
 def sets_table(rows: Sequence[Row], names: Sequence[str]) -> str:
@@ -141,7 +138,7 @@ def sets_table(rows: Sequence[Row], names: Sequence[str]) -> str:
         covered = spread["coverage"]["0.9"]
         cells = [f"{spread['mae'][name]:.3f} ({covered[name]:.0%})" for name in names]
         lines.append(["spread", "", *cells])
-    return _table(("test set", "particles", *names), lines)
+    return table(("test set", "particles", *names), lines)
 
 
 def novelty_table(rows: Sequence[Row]) -> str:
@@ -159,7 +156,7 @@ def novelty_table(rows: Sequence[Row]) -> str:
         for row in rows
     ]
     titles = [name.replace("_", " ") for name in families]
-    return _table((*_HEAD, "false alarms", *titles), lines)
+    return table((*_HEAD, "false alarms", *titles), lines)
 
 
 _HEAD = ("spectra", "condition", "shapes", "particles")
@@ -178,6 +175,7 @@ def _correlation(value: float | None) -> str:
     return "–" if value is None else f"{value:.2f}"
 
 
-def _table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """Return a table in Markdown."""
     rows = [head, ["---"] * len(head), *lines]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in rows)

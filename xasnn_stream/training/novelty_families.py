@@ -185,7 +185,9 @@ def read_amplitudes(path: str | Path | None = None) -> dict[str, float]:
 def scores(model: Model, drawn: Differences) -> Tensor:
     """Return the largest score of each spectrum, that of its edge included, `batch`."""
     tests = novelty_tests(model.novelty, drawn.values, noise_level(drawn.noise))
-    return torch.maximum(tests.amax(-1), edge_shift_score(model.novelty, drawn.edge_shift))
+    return torch.maximum(
+        tests.amax(-1), edge_shift_score(model.novelty, drawn.edge_shift)
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from xasnn_stream.training.card_tables import table
+
 Rows = Sequence[Mapping[str, Any]]
 
 _NO_THEORY = (
@@ -30,7 +32,7 @@ def _toy(rows: Rows) -> str:
         )
         for row in rows
     ]
-    return _table(("architecture", "curves", "error of the maximum", "ratio"), cells)
+    return table(("architecture", "curves", "error of the maximum", "ratio"), cells)
 
 
 def _theories(rows: Rows) -> str:
@@ -44,7 +46,7 @@ def _theories(rows: Rows) -> str:
         + ([_spread(row["ratio"], 2)] if "ratio" in row else [])
         for row in rows
     ]
-    return _table([*head, "B / A"] if "ratio" in rows[0] else head, cells)
+    return table([*head, "B / A"] if "ratio" in rows[0] else head, cells)
 
 
 def _measured(rows: Rows) -> str:
@@ -61,14 +63,9 @@ def _measured(rows: Rows) -> str:
         ]
         for row in rows
     ]
-    return _table([*head, "off the line"], cells)
+    return table([*head, "off the line"], cells)
 
 
 def _spread(of: Mapping[str, float], digits: int) -> str:
     median, low, high = (f"{of[k]:.{digits}f}" for k in ("median", "low", "high"))
     return f"{median} ({low}–{high})"
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
