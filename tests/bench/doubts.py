@@ -157,7 +157,7 @@ def row(
         for e, d, t in known
         if d.interval and not d.interval[0] <= t <= d.interval[1]
     ]
-    spreads = [e.quality.step_spread for e, _, _ in known]
+    spreads = [s for e, _, _ in known if (s := e.quality.step_spread) is not None]
     return {
         "flaw": name,
         "verdicts": Counter(e.verdict for e in found),
