@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,9 @@ from typing import Any
 
 from xasnn_stream.errors import ModelError
 
-MANIFEST = "manifest.json"
+MANIFEST, RECIPE, CARD = "manifest.json", "recipe.yaml", "card.md"
+"""Files of every model folder."""
+
 SCHEMA = "xasnn.model/1"
 
 _MALFORMED = (AttributeError, LookupError, RecursionError, TypeError, ValueError)
@@ -90,6 +92,17 @@ def read_part(folder: str | Path, part: str) -> Manifest:
 def edge_part(document: Mapping[str, Any]) -> str:
     """Return what a part of a manifest is called, `Pd_K`; empty if it is none."""
     return f"{document['element']}_{document['edge']}" if document else ""
+
+
+def write_manifest(
+    folder: Path, document: dict[str, Any], files: Iterable[str]
+) -> None:
+    """Write a manifest with the hashes of the named files of its folder."""
+    document["files"] = {
+        name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in files
+    }
+    text = json.dumps(document, indent=1, allow_nan=False)
+    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
 
 
 def _document(path: Path) -> tuple[dict[str, Any], str]:

@@ -83,8 +83,10 @@ def test_a_trained_folder_is_complete_and_verifies(trained):
     assert (model.name, model.sha256) == ("tiny", digest)
     assert (model.element, model.edge) == ("Pt", "L3")
     assert model.descriptors == ("cn1", "cn2", "cn3", "cn4", "r1")
-    assert model.parameters["skip.weight"].shape == (2, 102, 5)
-    assert model.grid.tolist() == list(range(-10, 91))
+    start, stop, step = manifest["input"]["grid_ev"]
+    bins = round((stop - start) / step) + 1
+    assert model.parameters["skip.weight"].shape == (2, bins + 1, 5)
+    assert model.grid.tolist() == pytest.approx([start + step * k for k in range(bins)])
 
 
 def test_a_manifest_says_what_a_stranger_must_know(trained):

@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from xasnn_stream.errors import ModelError
-from xasnn_stream.manifest import MANIFEST, Manifest, read_manifest, read_parts, reading
+from xasnn_stream.manifest import (
+    CARD,
+    MANIFEST,
+    Manifest,
+    read_manifest,
+    read_parts,
+    reading,
+)
 from xasnn_stream.shipped import model_folder, model_folders
 
 SPLIT, CONDITION, LEVEL = "held-out", "N1", "0.9"
@@ -159,10 +166,11 @@ def _table(rows: Sequence[dict[str, Any]], names: Sequence[str]) -> Iterator[str
 
 def _card(folder: Path) -> dict[str, str]:
     """Return the sections of the model's card by title, the opening under ''."""
+    path = folder / CARD
     try:
-        text = (folder / "card.md").read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
-        raise ModelError(f"{folder / 'card.md'} cannot be read: {error}") from error
+        raise ModelError(f"{path} cannot be read: {error}") from error
     opening, *sections = text.split("\n## ")
     titled = dict(section.split("\n", 1) for section in sections if "\n" in section)
     titled[""] = opening.partition("\n")[2]

@@ -78,11 +78,12 @@ def _known(model: "Model", folder: Path, path: Path, count: int) -> "Known":
     if path.suffix.lower() in _LISTS and not path.is_dir():
         return _measured(model, folder, path)
     from xasnn_stream.library import read_library
+    from xasnn_stream.manifest import RECIPE
     from xasnn_stream.training.recalibrate import known_from_library
     from xasnn_stream.training.recipe import read_recipe
 
     library = read_library(path, model.element, model.edge)
-    recipe = read_recipe(folder / "recipe.yaml")
+    recipe = read_recipe(folder / RECIPE)
     return known_from_library(model, recipe, library, count)
 
 

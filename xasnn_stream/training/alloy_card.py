@@ -11,6 +11,8 @@ mpl.use("Agg")  # before pyplot: cards are written where there is no screen
 import matplotlib.pyplot as plt
 
 from xasnn_stream.library.alloys import is_sampled
+from xasnn_stream.manifest import CARD
+from xasnn_stream.training.card import FIGURE
 from xasnn_stream.training.card_tables import (
     baselines_table,
     errors_table,
@@ -19,8 +21,6 @@ from xasnn_stream.training.card_tables import (
     table,
 )
 from xasnn_stream.training.joint_scores import EdgeScores
-
-FIGURE = "parity.png"
 
 _POINTS = 10
 """Draws per particle shown in the figure."""
@@ -71,7 +71,7 @@ The edges are taken as independent. An error that both share, such as that of th
 
 {chr(10).join(f"- {limit}" for limit in limits)}
 """
-    (folder / "card.md").write_text(text)
+    (folder / CARD).write_text(text)
 
 
 def _data(parts: Sequence[Mapping[str, Any]]) -> str:

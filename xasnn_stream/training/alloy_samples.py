@@ -9,8 +9,8 @@ from torch import Tensor
 from xasnn_stream.engine.model import Model
 from xasnn_stream.library import BULK, Library, read_library
 from xasnn_stream.library.alloys import is_sampled
+from xasnn_stream.manifest import RECIPE
 from xasnn_stream.training.baselines import fit_baselines
-from xasnn_stream.training.build import RECIPE
 from xasnn_stream.training.conditions import OWN
 from xasnn_stream.training.evaluation import Row, evaluate
 from xasnn_stream.training.mixtures import REFERENCE_SCALE, labels, particle_weights

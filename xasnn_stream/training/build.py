@@ -1,10 +1,6 @@
 """From a recipe to a model folder that explains itself."""
 
-import hashlib
-import json
-import os
 import platform
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +14,7 @@ from xasnn_stream import __version__
 from xasnn_stream.engine.model import LEVEL, WEIGHTS, load_model
 from xasnn_stream.errors import LibraryError
 from xasnn_stream.library import SHELL_BULK_CN, Library, read_library
-from xasnn_stream.manifest import MANIFEST, SCHEMA
+from xasnn_stream.manifest import CARD, RECIPE, SCHEMA, write_manifest
 from xasnn_stream.training.calibrate import Calibration, calibrate
 from xasnn_stream.training.card import FIGURE, write_card
 from xasnn_stream.training.evaluation import evaluate_own
@@ -26,13 +22,12 @@ from xasnn_stream.training.fit import fit_ensemble, fit_ridge, scaling_for
 from xasnn_stream.training.novelty import calibrate_novelty
 from xasnn_stream.training.nuisances import Stage, on_grid, stage
 from xasnn_stream.training.pool import Split, draw_pool, split
-from xasnn_stream.training.recipe import Recipe, read_recipe
+from xasnn_stream.training.recipe import Recipe, copy_recipe, read_recipe
 from xasnn_stream.uncertainty.novelty import TESTS, NoveltySpace
 
 Progress = Callable[[str, float], None]
 """Called with a stage's name and the share of it that is done."""
 
-RECIPE = "recipe.yaml"
 _MIN_SCALES_FOR_R1 = 3
 _DOMAIN_MARGIN_CN = 1.0
 _DOMAIN_MARGIN_R1 = 0.05
@@ -62,29 +57,18 @@ def train(recipe_path: Path, output: Path, progress: Progress) -> Path:
     recipe = with_possible_descriptors(recipe, library)
     trained = fit_model(recipe, library, progress)
     output.mkdir(parents=True, exist_ok=True)
-    _write_recipe(recipe_path, recipe.library, output)
+    copy_recipe(recipe_path, output / RECIPE)
     (output / WEIGHTS).write_bytes(
         save({name: tensor.contiguous() for name, tensor in trained.tensors.items()})
     )
     manifest = manifest_of(recipe, library, trained)
-    write_manifest(output, manifest)
+    write_manifest(output, manifest, (WEIGHTS, RECIPE))
     # The model is evaluated as loaded from disk: the card describes what is shipped.
     model = load_model(output)
     manifest["metrics"] = list(evaluate_own(model, recipe, library))
     write_card(output, manifest, model, library, recipe)
-    manifest["files"] |= hashes(output, ("card.md", FIGURE, RECIPE, WEIGHTS))
-    write_manifest(output, manifest)
+    write_manifest(output, manifest, (WEIGHTS, RECIPE, CARD, FIGURE))
     return output
-
-
-def _write_recipe(source: Path, library: Path, output: Path) -> None:
-    """Copy a recipe into a model folder, its library named as seen from there."""
-    if source.resolve() == (output / RECIPE).resolve():
-        return
-    there = os.path.relpath(library, output.resolve())
-    line = f"library: {json.dumps(there)}"
-    text = re.sub(r"(?m)^library:.*$", lambda _: line, source.read_text())
-    (output / RECIPE).write_text(text)
 
 
 def with_possible_descriptors(recipe: Recipe, library: Library) -> Recipe:
@@ -203,20 +187,6 @@ def manifest_of(recipe: Recipe, library: Library, trained: Trained) -> dict[str,
         },
         "files": {},
     }
-
-
-def hashes(folder: Path, names: tuple[str, ...]) -> dict[str, str]:
-    """Return the SHA-256 of files of a folder, by name."""
-    return {
-        name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names
-    }
-
-
-def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
-    """Write a manifest; without hashes it gets those of weights and recipe."""
-    manifest["files"] = manifest["files"] or hashes(folder, (WEIGHTS, RECIPE))
-    text = json.dumps(manifest, indent=1, allow_nan=False)
-    (folder / MANIFEST).write_text(text + "\n")
 
 
 def _by_level(

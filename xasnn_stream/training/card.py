@@ -12,6 +12,7 @@ import torch
 
 from xasnn_stream.engine.model import LEVEL, Model
 from xasnn_stream.library import Library
+from xasnn_stream.manifest import CARD
 from xasnn_stream.training.bars import bars
 from xasnn_stream.training.card_tables import (
     bars_table,
@@ -135,7 +136,7 @@ Area under the ROC curve by family of flaws put on these spectra (what and how l
   far as theory does.
 - Sample and foil are aligned on their own edges, so a chemical shift is not used.
 """
-    (folder / "card.md").write_text(text)
+    (folder / CARD).write_text(text)
 
 
 def _is_detailed(row: dict[str, Any]) -> bool:

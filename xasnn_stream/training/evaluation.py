@@ -10,6 +10,7 @@ from torch import Tensor
 from xasnn_stream.engine.model import LEVEL, Model
 from xasnn_stream.errors import LibraryError
 from xasnn_stream.library import Library, read_library, shape_class
+from xasnn_stream.manifest import RECIPE
 from xasnn_stream.training.baselines import Baselines, estimates, fit_baselines
 from xasnn_stream.training.conditions import CONDITIONS, OWN, conditions
 from xasnn_stream.training.mixtures import labels
@@ -164,7 +165,7 @@ def evaluate_folder(
     LibraryError
         If a library cannot be read or is of another edge.
     """
-    recipe = read_recipe(folder / "recipe.yaml")
+    recipe = read_recipe(folder / RECIPE)
     if library_path is None:
         library = read_library(recipe.library)
         yield from _with_table(evaluate_own(model, recipe, library), ())

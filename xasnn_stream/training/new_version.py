@@ -1,20 +1,15 @@
 """A recalibrated model as a folder of its own: same weights, next version."""
 
-import hashlib
-import json
-import os
-import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 from xasnn_stream.engine.model import Model
 from xasnn_stream.errors import UsageError
-from xasnn_stream.manifest import MANIFEST, read_manifest
+from xasnn_stream.manifest import CARD, RECIPE, read_manifest, write_manifest
 from xasnn_stream.training.recalibrate import Recalibration, scaled_quantiles
+from xasnn_stream.training.recipe import copy_recipe
 
-CARD = "card.md"
-RECIPE = "recipe.yaml"
 METHOD = "conformal factors on the intervals of known samples"
 
 
@@ -47,15 +42,11 @@ def write_version(
     output.mkdir(parents=True)
     for name in manifest.files:
         shutil.copyfile(folder / name, output / name)
-    _point_to_library(folder, output)
+    if RECIPE in manifest.files:
+        copy_recipe(folder / RECIPE, output / RECIPE)
     card = (folder / CARD).read_text(encoding="utf-8")
     (output / CARD).write_text(_told(card, document), encoding="utf-8")
-    document["files"] = {
-        name: hashlib.sha256((output / name).read_bytes()).hexdigest()
-        for name in manifest.files
-    }
-    text = json.dumps(document, indent=1, allow_nan=False)
-    (output / MANIFEST).write_text(text + "\n", encoding="utf-8")
+    write_manifest(output, document, manifest.files)
     return output
 
 
@@ -83,22 +74,6 @@ def _document(
     }
     version = int(before.get("version", 1)) + 1
     return before | {"version": version, "calibration": calibration, "metrics": []}
-
-
-def _point_to_library(folder: Path, output: Path) -> None:
-    """Name the training library as seen from the new folder."""
-    path = output / RECIPE
-    if not path.exists():
-        return
-    there = os.path.relpath(folder.resolve(), output.resolve())
-
-    def moved(line: re.Match[str]) -> str:
-        named = line[1].strip().strip("\"'")
-        found = named if os.path.isabs(named) else os.path.join(there, named)
-        return f"library: {json.dumps(os.path.normpath(found))}"
-
-    text = path.read_text(encoding="utf-8")
-    path.write_text(re.sub(r"(?m)^library:(.*)$", moved, text), encoding="utf-8")
 
 
 def _told(card: str, document: dict[str, Any]) -> str:

@@ -1,7 +1,5 @@
 """From a recipe for several edges to one model folder: a part per edge."""
 
-import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,26 +10,24 @@ from torch import Tensor
 from xasnn_stream.engine.model import WEIGHTS, Model, load_model
 from xasnn_stream.errors import UsageError
 from xasnn_stream.library import Library, read_library
-from xasnn_stream.training.alloy_card import FIGURE, write_alloy_card
+from xasnn_stream.manifest import CARD, RECIPE, write_manifest
+from xasnn_stream.training.alloy_card import write_alloy_card
 from xasnn_stream.training.alloy_samples import errors_from_lattice, evaluate_alloy
 from xasnn_stream.training.build import (
-    RECIPE,
     Progress,
     fit_model,
-    hashes,
     manifest_of,
     with_possible_descriptors,
-    write_manifest,
 )
+from xasnn_stream.training.card import FIGURE
 from xasnn_stream.training.joint_scores import (
     EdgeScores,
     common_alloys,
     edge_scores,
     joint_scores,
 )
-from xasnn_stream.training.recipe import Recipe, read_recipe, recipe_parts
+from xasnn_stream.training.recipe import Recipe, copy_recipe, read_recipe, recipe_parts
 
-_LIBRARY = re.compile(r"(\blibrary: *)([^\s,}]+)")
 _COMMON = ("schema", "name", "seed", "versions", "files")
 """Of a manifest, what all parts share."""
 
@@ -75,12 +71,12 @@ def train_parts(recipe_path: Path, output: Path, progress: Progress) -> Path:
         parts.append(part)
         tensors |= {f"{name}.{key}": tensor for key, tensor in found.items()}
     output.mkdir(parents=True, exist_ok=True)
-    _write_recipe(recipe_path, output)
+    copy_recipe(recipe_path, output / RECIPE)
     (output / WEIGHTS).write_bytes(
         save({name: tensor.contiguous() for name, tensor in tensors.items()})
     )
     manifest = _manifest(parts)
-    write_manifest(output, manifest)
+    write_manifest(output, manifest, (WEIGHTS, RECIPE))
     # The model is evaluated as loaded from disk: the card describes what is shipped.
     for part, written in zip(parts, manifest["parts"], strict=True):
         progress(f"{part.name} metrics", 0.0)
@@ -95,8 +91,7 @@ def train_parts(recipe_path: Path, output: Path, progress: Progress) -> Path:
     )
     manifest["joint"] = joint_scores(*scores, len(alloys))
     write_alloy_card(output, manifest, first.recipe.limits, scores)
-    manifest["files"] |= hashes(output, ("card.md", FIGURE, RECIPE, WEIGHTS))
-    write_manifest(output, manifest)
+    write_manifest(output, manifest, (WEIGHTS, RECIPE, CARD, FIGURE))
     return output
 
 
@@ -132,16 +127,3 @@ def _manifest(parts: list[Part]) -> dict[str, Any]:
         for part in parts
     ]
     return parts[0].manifest | {"parts": own}
-
-
-def _write_recipe(source: Path, output: Path) -> None:
-    """Copy a recipe into a model folder, its libraries named as seen from there."""
-    if source.resolve() == (output / RECIPE).resolve():
-        return
-
-    def there(named: re.Match[str]) -> str:
-        library = (source.parent / named[2].strip("'\"")).resolve()
-        return named[1] + os.path.relpath(library, output.resolve())
-
-    text = _LIBRARY.sub(there, source.read_text())
-    (output / RECIPE).write_text(text)

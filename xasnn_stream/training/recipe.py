@@ -1,5 +1,8 @@
 """A recipe: everything that decides what a trained model will be, from one YAML file."""
 
+import json
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
@@ -131,6 +134,28 @@ def recipe_parts(path: str | Path) -> tuple[str, ...]:
     data = _loaded(Path(path))
     parts = data.get("parts") if isinstance(data, dict) else None
     return tuple(parts) if isinstance(parts, dict) else ()
+
+
+def copy_recipe(source: Path, target: Path) -> None:
+    """Copy a recipe, its libraries named as seen from the copy's folder."""
+    if source.resolve() == target.resolve():
+        return
+    text = source.read_text(encoding="utf-8")
+    for name in reversed(list(_library_names(yaml.compose(text)))):
+        library = (source.parent / name.value).resolve()
+        there = os.path.relpath(library, target.parent.resolve())
+        start, end = name.start_mark.index, name.end_mark.index
+        text = text[:start] + json.dumps(there) + text[end:]
+    target.write_text(text, encoding="utf-8")
+
+
+def _library_names(node: yaml.Node | None) -> Iterator[yaml.ScalarNode]:
+    """Yield where a recipe names a library, in the order of the text."""
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if key.value == "library" and isinstance(value, yaml.ScalarNode):
+                yield value
+            yield from _library_names(value)
 
 
 def _loaded(path: Path) -> Any:

@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from xasnn_stream.errors import XasnnError, exit_code
+from xasnn_stream.manifest import RECIPE
 from xasnn_stream.networks.architectures import ARCHITECTURES
 from xasnn_stream.shipped import model_folder
-from xasnn_stream.training.build import RECIPE
 from xasnn_stream.training.recipe import Fit, read_recipe
 from xasnn_stream.training.study.arms import ARMS
 from xasnn_stream.training.study.figures import draw_toy, draw_transfer
