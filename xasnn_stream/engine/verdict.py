@@ -26,8 +26,7 @@ _NOVEL = {
     "slope": ("normalization", "the post-edge is inclined against the foil's"),
 }
 _MOST_DAMPED = 0.97
-"""Training has drawn self-absorption of 1 %; 5 % moves cn1 by 0.3, out of one interval in
-six."""
+"""Training has drawn self-absorption of 1 %, and no more."""
 _MOST_EXCESS = 3.0
 """Noise over that of the counts; points too coarse for the curve account for a factor of
 two."""
