@@ -24,11 +24,9 @@ from xasnn_stream.training.card_tables import (
     spread_of_errors_table,
     standardized_table,
 )
-from xasnn_stream.training.conditions import conditions
-from xasnn_stream.training.mixtures import labels, particle_weights
-from xasnn_stream.training.nuisances import differences, stage
+from xasnn_stream.training.mixtures import particle_weights
 from xasnn_stream.training.recipe import Recipe
-from xasnn_stream.training.scored import as_double, score
+from xasnn_stream.training.scored import drawn_under, score
 
 FIGURE = "parity.png"
 
@@ -170,10 +168,7 @@ def _parity(path: Path, model: Model, library: Library, recipe: Recipe) -> None:
     ]
     weights = torch.stack([weight for _, weight in found])
     rng = torch.Generator().manual_seed(recipe.seed)
-    nuisances = conditions(recipe.nuisances)["N1"]
-    on = stage(library, recipe.input)
-    drawn = as_double(differences(on, weights, nuisances, rng), model.device)
-    truth = labels(library, weights, model.descriptors).double().to(model.device)
+    drawn, truth = drawn_under(model, recipe, library, weights, "N1", rng)
     scored = score(model, drawn, truth, tuple(name for name, _ in found))
     low, high = scored.intervals[LEVEL]
     below, above = (scored.value - low).cpu(), (high - scored.value).cpu()

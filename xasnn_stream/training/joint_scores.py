@@ -25,12 +25,9 @@ from xasnn_stream.engine.model import Model
 from xasnn_stream.library import Library
 from xasnn_stream.library.alloys import is_sampled
 from xasnn_stream.spectrum import FloatArray
-from xasnn_stream.training.conditions import conditions
-from xasnn_stream.training.mixtures import labels
-from xasnn_stream.training.nuisances import differences, stage
 from xasnn_stream.training.recipe import Recipe
 from xasnn_stream.training.samples import whole_particles
-from xasnn_stream.training.scored import as_double, score
+from xasnn_stream.training.scored import drawn_under, score
 
 _CONDITION = "N1"
 _SEED = 13
@@ -80,16 +77,9 @@ def edge_scores(
     own, unlike, *_ = joint_names(library.element, partner)
     samples = whole_particles(library, alloys, "held-out")
     rng = torch.Generator().manual_seed(_SEED)
-    nuisances = conditions(recipe.nuisances)[_CONDITION]
-    on = stage(library, recipe.input)
-    drawn = differences(on, samples.weights, nuisances, rng)
-    known = labels(library, samples.weights, model.descriptors)
-    found = score(
-        model,
-        as_double(drawn, model.device),
-        known.double().to(model.device),
-        samples.owners,
-    )
+    weights = samples.weights
+    drawn, known = drawn_under(model, recipe, library, weights, _CONDITION, rng)
+    found = score(model, drawn, known, samples.owners)
     places = [model.descriptors.index(name) for name in (own, unlike)]
     low, high = found.intervals[LEVEL]
     truth, value, low, high = (

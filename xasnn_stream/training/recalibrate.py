@@ -17,12 +17,10 @@ from xasnn_stream.engine.model import Model
 from xasnn_stream.errors import UsageError
 from xasnn_stream.estimate import Descriptor
 from xasnn_stream.library import BULK, Library
-from xasnn_stream.training.conditions import conditions
-from xasnn_stream.training.mixtures import labels, particle_weights
-from xasnn_stream.training.nuisances import differences, stage
+from xasnn_stream.training.mixtures import particle_weights
 from xasnn_stream.training.recipe import Recipe
 from xasnn_stream.training.samples import complete_somewhere
-from xasnn_stream.training.scored import as_double, estimate
+from xasnn_stream.training.scored import drawn_under, estimate
 from xasnn_stream.uncertainty.conformal import particle_quantile
 from xasnn_stream.uncertainty.decomposition import Parts
 
@@ -98,14 +96,8 @@ def known_from_library(
         raise UsageError(_too_few(len(owners)))
     owners *= count // len(owners)
     weights = torch.stack([_at_some_scale(library, name, rng) for name in owners])
-    drawn = differences(
-        stage(library, recipe.input),
-        weights,
-        conditions(recipe.nuisances)[CONDITION],
-        rng,
-    )
-    truth = labels(library, weights, model.descriptors).double().to(model.device)
-    return Known(estimate(model, as_double(drawn, model.device)), truth, owners)
+    drawn, truth = drawn_under(model, recipe, library, weights, CONDITION, rng)
+    return Known(estimate(model, drawn), truth, owners)
 
 
 def known_from_estimates(

@@ -14,6 +14,11 @@ from xasnn_stream.engine.inference import (
     scaling_of,
 )
 from xasnn_stream.engine.model import Model
+from xasnn_stream.library import Library
+from xasnn_stream.training.conditions import conditions
+from xasnn_stream.training.mixtures import labels
+from xasnn_stream.training.nuisances import differences, stage
+from xasnn_stream.training.recipe import Recipe
 from xasnn_stream.uncertainty.decomposition import Parts
 from xasnn_stream.uncertainty.metrics import mean
 
@@ -56,6 +61,25 @@ class Scored:
             tuple(self.owners[row] for row in rows),
             self.noise[index],
         )
+
+
+def drawn_under(
+    model: Model,
+    recipe: Recipe,
+    library: Library,
+    weights: Tensor,
+    condition: str,
+    rng: torch.Generator,
+) -> tuple[Differences, Tensor]:
+    """Return one spectrum of each structure under a named condition, and the truth.
+
+    `weights` is `draws x rows` of the library, the truth `draws x outputs`; both are as
+    the model computes.
+    """
+    nuisances = conditions(recipe.nuisances)[condition]
+    drawn = differences(stage(library, recipe.input), weights, nuisances, rng)
+    truth = labels(library, weights, model.descriptors)
+    return as_double(drawn, model.device), truth.double().to(model.device)
 
 
 def score(

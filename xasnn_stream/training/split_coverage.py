@@ -8,9 +8,6 @@ import torch
 
 from xasnn_stream.engine.model import LEVEL, Model
 from xasnn_stream.library import BULK, Library
-from xasnn_stream.training.conditions import conditions
-from xasnn_stream.training.mixtures import labels
-from xasnn_stream.training.nuisances import differences, stage
 from xasnn_stream.training.recalibrate import (
     CONDITION,
     MIN_SAMPLES,
@@ -20,7 +17,7 @@ from xasnn_stream.training.recalibrate import (
 )
 from xasnn_stream.training.recipe import Recipe
 from xasnn_stream.training.samples import whole_particles
-from xasnn_stream.training.scored import as_double, estimate, particle_weight
+from xasnn_stream.training.scored import drawn_under, estimate, particle_weight
 from xasnn_stream.training.scores import named
 from xasnn_stream.uncertainty.metrics import coverage, mean, quantile, winkler
 
@@ -89,15 +86,9 @@ def _all_known(model: Model, recipe: Recipe, library: Library) -> Known:
     names = [name for name in library.particles if name != BULK and name not in twins]
     samples = whole_particles(library, names, SPLIT)
     rng = torch.Generator().manual_seed(_SEED)
-    drawn = differences(
-        stage(library, recipe.input),
-        samples.weights,
-        conditions(recipe.nuisances)[CONDITION],
-        rng,
-    )
-    truth = labels(library, samples.weights, model.descriptors).double()
-    parts = estimate(model, as_double(drawn, model.device))
-    return Known(parts, truth.to(model.device), samples.owners)
+    weights = samples.weights
+    drawn, truth = drawn_under(model, recipe, library, weights, CONDITION, rng)
+    return Known(estimate(model, drawn), truth, samples.owners)
 
 
 def _some_rows(known: Known, chosen: set[str], rng: torch.Generator) -> list[int]:

@@ -10,8 +10,9 @@ from torch import Tensor
 from xasnn_stream.library import SHELL_BULK_CN, Library, read_library, shape_class
 from xasnn_stream.physics.instrument import N1
 from xasnn_stream.training.build import Progress
+from xasnn_stream.training.conditions import conditions
 from xasnn_stream.training.mixtures import REFERENCE_SCALE, labels, particle_weights
-from xasnn_stream.training.nuisances import Stage, stage, with_noise
+from xasnn_stream.training.nuisances import Stage, stage
 from xasnn_stream.training.pool import split
 from xasnn_stream.training.recipe import Recipe
 from xasnn_stream.training.study.arms import WINDOW, Arm, Reader, train_arm
@@ -27,9 +28,6 @@ from xasnn_stream.training.study.views import Measurements, Views, look, measure
 
 _DRAWS = 100
 """Spectra per particle."""
-
-_NOISE, _FOIL_NOISE = 0.002, 0.001
-"""Of test spectra, per 1 eV in edge steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +108,7 @@ def _seen(library: Library, names: Sequence[str], recipe: Recipe) -> _Test:
             for name in names
         ]
     )
-    usual = with_noise(N1, _NOISE, _FOIL_NOISE)
+    usual = conditions(recipe.nuisances)["N1"]
     return _Test(
         look(on, weights, usual, rng), labels(library, weights, recipe.descriptors)
     )
