@@ -140,7 +140,7 @@ def _promises(manifest: Manifest) -> Iterator[str]:
     """Say what is believed of one edge, and how far."""
     of = f", {manifest.element} {manifest.edge}" if manifest.part else ""
     yield ""
-    yield f"Domain{of} (beyond it the verdict is outside)"
+    yield f"Domain{of} (beyond it the verdict is never ok)"
     for name in manifest.descriptors:
         low, high = manifest.domain[name]
         yield f"  {name:<6} {low:g} to {high:g} {manifest.units[name]}".rstrip()
