@@ -15,6 +15,7 @@ from xasnn_stream.library.hdf5 import PARTICLES_FILE, write_library
 from xasnn_stream.library.reading import library_of, read_library
 from xasnn_stream.library.site_spectra import (
     BULK,
+    REFERENCE_SCALE,
     SHELL_BULK_CN,
     Library,
     shape_class,
@@ -23,6 +24,7 @@ from xasnn_stream.library.site_spectra import (
 __all__ = [
     "BULK",
     "PARTICLES_FILE",
+    "REFERENCE_SCALE",
     "SHELL_BULK_CN",
     "Contents",
     "Formed",

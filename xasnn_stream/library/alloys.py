@@ -16,10 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xasnn_stream.library.contents import Contents, refusal
-from xasnn_stream.library.site_spectra import Library
+from xasnn_stream.library.site_spectra import REFERENCE_SCALE, Library
 from xasnn_stream.spectrum import FloatArray
-
-REFERENCE_SCALE = 1.0
 
 _WITHIN = "/"
 """Between particle, motif and share of the other element: `to38/core_au/0.25`."""

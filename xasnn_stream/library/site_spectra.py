@@ -14,6 +14,9 @@ SHELL_BULK_CN = (12.0, 6.0, 24.0, 12.0)
 BULK = "bulk"
 """The name of the crystal among the particles."""
 
+REFERENCE_SCALE = 1.0
+"""Lattice of the crystal at rest; scales are relative to it."""
+
 _SHAPES = {
     "ico": "icosahedral",
     "hcp": "hcp",

@@ -7,13 +7,13 @@ import torch
 from torch import Tensor
 
 from xasnn_stream.engine.model import Model
-from xasnn_stream.library import BULK, Library, read_library
+from xasnn_stream.library import BULK, REFERENCE_SCALE, Library, read_library
 from xasnn_stream.library.alloys import is_sampled
 from xasnn_stream.manifest import RECIPE
 from xasnn_stream.training.baselines import fit_baselines
 from xasnn_stream.training.conditions import OWN
 from xasnn_stream.training.evaluation import Row, evaluate
-from xasnn_stream.training.mixtures import REFERENCE_SCALE, labels, particle_weights
+from xasnn_stream.training.mixtures import labels, particle_weights
 from xasnn_stream.training.recipe import Recipe, read_recipe
 from xasnn_stream.training.samples import in_pool, whole_particles
 

@@ -21,12 +21,11 @@ from torch import Tensor
 
 from xasnn_stream.engine.inference import Differences, noise_level, scaling_of
 from xasnn_stream.engine.model import Model
-from xasnn_stream.library import BULK, Library
+from xasnn_stream.library import BULK, REFERENCE_SCALE, Library
 from xasnn_stream.physics.instrument import NONE
 from xasnn_stream.spectrum import FloatArray
 from xasnn_stream.training.fit import ridge_features
 from xasnn_stream.training.mixtures import (
-    REFERENCE_SCALE,
     Structures,
     draw,
     labels,

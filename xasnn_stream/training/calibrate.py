@@ -10,13 +10,8 @@ from xasnn_stream.library import Library
 from xasnn_stream.training.conditions import OWN, conditions
 from xasnn_stream.training.fit import fit_ridge, ridge_features
 from xasnn_stream.training.mixtures import draw, labels
-from xasnn_stream.training.novelty import left_out
 from xasnn_stream.training.nuisances import Stage, differences
-from xasnn_stream.training.pool import (
-    Pool,
-    Split,
-    training_structures,
-)
+from xasnn_stream.training.pool import Pool, Split, draws_of, training_structures
 from xasnn_stream.training.recipe import Recipe
 from xasnn_stream.uncertainty.conformal import particle_quantile
 
@@ -108,7 +103,7 @@ def _of_left_out(
         if first not in ridges:
             rows = pool.allowed[:, first].nonzero().squeeze(-1)
             ridges[first] = fit_ridge(pool, scaling, recipe.fit.ridge, rows)
-        weights = left_out(library, recipe, name, rng)
+        weights = draws_of(library, recipe, name, rng)
         drawn = differences(on, weights, recipe.nuisances, rng)
         truth = labels(library, weights, recipe.descriptors)
         value = member_means(parameters, scaling, drawn)[unseen_by].mean(0)

@@ -13,10 +13,9 @@ import torch
 from torch import Tensor
 
 from xasnn_stream.errors import LibraryError
-from xasnn_stream.library import Library
+from xasnn_stream.library import REFERENCE_SCALE, Library
 from xasnn_stream.training.recipe import Mixtures
 
-REFERENCE_SCALE = 1.0
 _MIN_REMAINDER = 0.5
 """A particle that lost shared sites to a held-out one still counts as a structure if at
 least this share of its atoms remains."""

@@ -6,10 +6,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from xasnn_stream.library import BULK, Library
+from xasnn_stream.library import Library
 from xasnn_stream.physics.instrument import absorb_again
 from xasnn_stream.physics.white_line import WhiteLine, white_line
-from xasnn_stream.training.mixtures import draw, particle_weights, without
+from xasnn_stream.training.mixtures import draw
 from xasnn_stream.training.novelty_families import Compound, chloride
 from xasnn_stream.training.nuisances import (
     Measured,
@@ -18,7 +18,7 @@ from xasnn_stream.training.nuisances import (
     measured,
     subtracted,
 )
-from xasnn_stream.training.pool import Split, held_out_sites, training_structures
+from xasnn_stream.training.pool import Split, draws_of, training_structures
 from xasnn_stream.training.recipe import Recipe
 from xasnn_stream.uncertainty.novelty import (
     DOUBTED_FROM,
@@ -74,7 +74,7 @@ def calibrate_novelty(
     space = fit_novelty(clean, misfit, shapes)
 
     particles = torch.cat(
-        [left_out(library, recipe, name, rng) for name in parts.training]
+        [draws_of(library, recipe, name, rng) for name in parts.training]
     )
     drawn = differences(on, particles, recipe.nuisances, rng)
     values, level = drawn.values.double(), drawn.noise[:, 0].double()
@@ -125,27 +125,3 @@ def _limited(space: NoveltySpace, tests: Tensor, level: float) -> NoveltySpace:
 
 def _rms(values: Tensor) -> Tensor:
     return values.square().mean(-1).sqrt()
-
-
-def left_out(
-    library: Library, recipe: Recipe, name: str, rng: torch.Generator
-) -> Tensor:
-    """Return draws of one particle at every scale, alone and with a bulk fraction.
-
-    Sites shared with held-out particles are left out.
-    """
-    banned = held_out_sites(library, recipe.held_out)
-    blocks: list[Tensor] = []
-    for scale in library.scales:
-        if name not in library.complete(scale):
-            continue
-        alone = without(library, name, scale, banned)
-        bulk = particle_weights(library, BULK, scale)
-        count = recipe.calibration.draws
-        share = torch.where(
-            torch.rand(count, 1, generator=rng) < recipe.mixtures.bulk,
-            torch.rand(count, 1, generator=rng),
-            torch.zeros(count, 1),
-        )
-        blocks.append((1 - share) * alone + share * bulk)
-    return torch.cat(blocks)

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from xasnn_stream.library import Library
+from xasnn_stream.library import BULK, REFERENCE_SCALE, Library
 from xasnn_stream.training.mixtures import (
-    REFERENCE_SCALE,
     Structures,
     draw,
     labels,
     particle_sites,
+    particle_weights,
     structures,
+    without,
 )
 from xasnn_stream.training.nuisances import Stage, differences
 from xasnn_stream.training.recipe import Recipe
@@ -81,6 +82,30 @@ def training_structures(library: Library, recipe: Recipe, parts: Split) -> Struc
     """Return everything training may mix."""
     banned = held_out_sites(library, recipe.held_out)
     return structures(library, banned, parts.training)
+
+
+def draws_of(
+    library: Library, recipe: Recipe, name: str, rng: torch.Generator
+) -> Tensor:
+    """Draw a training particle at every scale, alone and with a share of bulk.
+
+    `draws x rows`, without the sites it shares with held-out particles.
+    """
+    banned = held_out_sites(library, recipe.held_out)
+    blocks: list[Tensor] = []
+    for scale in library.scales:
+        if name not in library.complete(scale):
+            continue
+        alone = without(library, name, scale, banned)
+        bulk = particle_weights(library, BULK, scale)
+        count = recipe.calibration.draws
+        share = torch.where(
+            torch.rand(count, 1, generator=rng) < recipe.mixtures.bulk,
+            torch.rand(count, 1, generator=rng),
+            torch.zeros(count, 1),
+        )
+        blocks.append((1 - share) * alone + share * bulk)
+    return torch.cat(blocks)
 
 
 def draw_pool(

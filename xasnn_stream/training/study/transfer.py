@@ -7,11 +7,17 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from xasnn_stream.library import SHELL_BULK_CN, Library, read_library, shape_class
+from xasnn_stream.library import (
+    REFERENCE_SCALE,
+    SHELL_BULK_CN,
+    Library,
+    read_library,
+    shape_class,
+)
 from xasnn_stream.physics.instrument import N1
 from xasnn_stream.training.build import Progress
 from xasnn_stream.training.conditions import conditions
-from xasnn_stream.training.mixtures import REFERENCE_SCALE, labels, particle_weights
+from xasnn_stream.training.mixtures import labels, particle_weights
 from xasnn_stream.training.nuisances import Stage, stage
 from xasnn_stream.training.pool import split
 from xasnn_stream.training.recipe import Recipe
