@@ -10,7 +10,7 @@ from xasnn_stream.library.contents import (
     library_files,
     read_contents,
 )
-from xasnn_stream.library.forming import Formed, average, form, mix
+from xasnn_stream.library.forming import Formed, average, crystal, form, mix
 from xasnn_stream.library.hdf5 import PARTICLES_FILE, write_library
 from xasnn_stream.library.reading import library_of, read_library
 from xasnn_stream.library.site_spectra import (
@@ -30,6 +30,7 @@ __all__ = [
     "Formed",
     "Library",
     "average",
+    "crystal",
     "form",
     "library_files",
     "library_of",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from xasnn_stream.errors import LibraryError
-from xasnn_stream.library.site_spectra import Library
+from xasnn_stream.library.site_spectra import REFERENCE_SCALE, Library
 from xasnn_stream.spectrum import FloatArray
 
 
@@ -52,6 +52,33 @@ def form(library: Library, particle: str, scale: float = 1.0) -> Formed:
     sites = library.particles[particle]
     counts = np.array([count for _, count in sites], float)
     return average(library, (rows[site] for site, _ in sites), counts)
+
+
+def crystal(library: Library) -> FloatArray:
+    """Return the spectrum of the crystal at rest, the foil's (`energy`).
+
+    Where the library has none at the reference scale, a straight line through the two
+    nearest lattice scales gives it: a foil is never strained, whatever the samples are.
+
+    Raises
+    ------
+    LibraryError
+        If the crystal is there neither at the reference scale nor at two others.
+    """
+    rows = np.flatnonzero(library.site == library.bulk_site)
+    away = np.abs(library.scale[rows] - REFERENCE_SCALE)
+    nearest = rows[np.argsort(away, kind="stable")][:2]
+    if len(nearest) and library.scale[nearest[0]] == REFERENCE_SCALE:
+        return library.mu[nearest[0]]
+    if len(nearest) < 2:
+        raise LibraryError(
+            f"the library of {library.element} {library.edge} has the crystal (site "
+            f"{library.bulk_site}) neither at scale {REFERENCE_SCALE:g} nor at two "
+            "others: add it, for spectra are read as differences from a foil"
+        )
+    near, far = library.scale[nearest]
+    share = (REFERENCE_SCALE - near) / (far - near)
+    return (1 - share) * library.mu[nearest[0]] + share * library.mu[nearest[1]]
 
 
 def mix(parts: Iterable[tuple[float, Formed]]) -> Formed:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from xasnn_stream.engine.inference import Differences
-from xasnn_stream.library import Library
+from xasnn_stream.library import Library, crystal
 from xasnn_stream.physics.align import bin_means, edge_position
 from xasnn_stream.physics.instrument import (
     MISFIT_FLOOR,
@@ -23,7 +23,6 @@ from xasnn_stream.physics.instrument import (
     damp,
     distort_energy,
 )
-from xasnn_stream.training.mixtures import REFERENCE_SCALE
 from xasnn_stream.training.recipe import Input
 from xasnn_stream.uncertainty.novelty import curves_of, misfit_covariance
 
@@ -45,13 +44,19 @@ class Stage:
 
 
 def stage(library: Library, grid: Input) -> Stage:
-    """Prepare a library for drawing spectra on a grid."""
+    """Prepare a library for drawing spectra on a grid.
+
+    Raises
+    ------
+    LibraryError
+        If the library does not tell the foil's spectrum; see `crystal`.
+    """
 
     def tensor(values: np.ndarray) -> Tensor:
         return torch.from_numpy(values.astype(np.float32))
 
     mu = tensor(library.mu)
-    foil = mu[library.rows(REFERENCE_SCALE)[library.bulk_site]]
+    foil = tensor(crystal(library))
     x = tensor(library.x)
     points = round((grid.stop - grid.start) / grid.step) + 1
     position = _position(x, foil.unsqueeze(0))

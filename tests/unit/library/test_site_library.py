@@ -1,12 +1,13 @@
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from xasnn_stream.errors import LibraryError
-from xasnn_stream.library import average, form, mix, read_library, shape_class
+from xasnn_stream.library import average, crystal, form, mix, read_library, shape_class
 from xasnn_stream.shipped import shipped_folder
 
 FOLDER = shipped_folder("models") / "libraries"
@@ -131,6 +132,26 @@ def test_a_particle_that_is_incomplete_at_a_scale_is_an_error(library):
     )
     with pytest.raises(LibraryError, match=r"at scale 0\.96 of Pt L3"):
         form(library, only_at_one, 0.96)
+
+
+def at_scales(library, *scales):
+    rows = np.isin(library.scale, scales)
+    parts = {name: getattr(library, name)[rows] for name in ("site", "scale", "mu")}
+    return replace(library, **parts)
+
+
+def test_a_foil_is_not_strained_where_all_sites_are(library):
+    at_rest = crystal(library)
+    assert np.array_equal(at_rest, form(library, "bulk").mu)
+    strained = form(library, "bulk", 0.98).mu
+    told = crystal(at_scales(library, 0.96, 0.98))
+    assert np.abs(told - at_rest).mean() < np.abs(strained - at_rest).mean() / 2
+
+
+@pytest.mark.parametrize("scales", [(), (0.98,)])
+def test_a_library_that_does_not_tell_the_foil_says_what_to_add(library, scales):
+    with pytest.raises(LibraryError, match="neither at scale 1 nor at two others"):
+        crystal(at_scales(library, *scales))
 
 
 def test_the_hash_covers_both_files(library, copied):
