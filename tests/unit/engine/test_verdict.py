@@ -25,8 +25,10 @@ CLEAN = Evidence(
     n_missed=0,
     novelty=dict.fromkeys(TESTS, 0.1),
     beyond_domain=(),
+    decisive="cn1",
     foil="foil.csv",
     edge_shift_ev=0.2,
+    expected_shift_ev=0.0,
     axis_shift_ev=None,
     calibrated_axis=False,
     glitches=(),
@@ -76,7 +78,40 @@ def test_a_shifted_edge_is_outside_only_where_the_axis_is_known():
     assert judged(edge_shift_ev=1.5, calibrated_axis=True) == ("ok", [])
 
 
-def test_a_value_beyond_the_domain_is_outside_and_named():
-    verdict, reasons = judge(replace(CLEAN, beyond_domain=("cn1", "cn3")))
+@pytest.mark.parametrize("calibrated", [True, False])
+def test_a_shift_counts_from_where_particles_have_their_edge(calibrated):
+    where = {"expected_shift_ev": -0.5, "calibrated_axis": calibrated}
+    assert judged(edge_shift_ev=-2.0, **where) == ("ok", [])
+    verdict, (code,) = judged(edge_shift_ev=1.1, **where)
+    assert (verdict, code) == (
+        ("outside", "edge_shift") if calibrated else ("caution", "foil_shift")
+    )
+
+
+def test_an_unknown_shift_is_no_doubt():
+    assert judged(edge_shift_ev=None, expected_shift_ev=-2.0) == ("ok", [])
+
+
+@pytest.mark.parametrize("beyond", [("cn1",), ("cn1", "cn3")])
+def test_the_decisive_descriptor_beyond_its_domain_is_outside(beyond):
+    verdict, reasons = judge(replace(CLEAN, beyond_domain=beyond))
     assert verdict == "outside"
-    assert "cn1, cn3" in reasons[0].text
+    assert [reason.code for reason in reasons] == ["beyond_domain"]
+    assert ", ".join(beyond) in reasons[0].text
+
+
+def test_other_descriptors_beyond_their_domains_are_a_caution():
+    verdict, reasons = judge(replace(CLEAN, beyond_domain=("cn3", "r1")))
+    assert verdict == "caution"
+    assert [reason.code for reason in reasons] == ["beyond_domain"]
+    assert "cn3, r1" in reasons[0].text
+
+
+def test_of_two_tests_of_one_reason_the_louder_is_said():
+    loud = CLEAN.novelty | {"edge_step": 1.2, "slope": 1.7}
+    verdict, reasons = judge(replace(CLEAN, novelty=loud))
+    assert verdict == "outside"
+    (reason,) = reasons
+    assert reason.code == "normalization"
+    assert "inclined" in reason.text
+    assert "1.70 of the limit" in reason.text

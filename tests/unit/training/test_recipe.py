@@ -99,7 +99,7 @@ def test_each_part_of_a_recipe_has_its_keys_and_the_common_ones(changed):
     assert (len(pt.descriptors), au.descriptors) == (5, ("cn1",))
     assert pt.fit == au.fit
     for part in ("", "Pd_K"):
-        with pytest.raises(UsageError, match="no part .*; its parts: "):
+        with pytest.raises(UsageError, match=r"no part .*; its parts: "):
             read_recipe(path, part)
 
 

@@ -131,11 +131,16 @@ def test_one_test_is_enough_for_a_doubt_before_it_is_novel():
     assert doubted(tests).tolist() == [False, True, True]
 
 
-def test_an_edge_is_doubted_from_the_same_shift_as_by_the_engine():
-    shift = torch.tensor([0.0, 1.4, -1.6, float("nan")])
-    score = edge_shift_score(shift)
-    assert (score > DOUBTED_FROM).tolist() == [False, False, True, False]
-    assert edge_shift_score(torch.tensor(MAX_EDGE_SHIFT_EV)).item() == DOUBTED_FROM
+@pytest.mark.parametrize("expected", [0.0, -0.5])
+def test_an_edge_is_doubted_from_the_same_shift_as_by_the_engine(space, expected):
+    usual = torch.tensor(expected, dtype=X.dtype)
+    at = dataclasses.replace(space, edge_shift=usual)
+    away = torch.tensor([0.0, 1.4, -1.4, 1.6, -1.6, float("nan")], dtype=X.dtype)
+    score = edge_shift_score(at, usual + away)
+    assert (score > DOUBTED_FROM).tolist() == [False, False, False, True, True, False]
+    assert score[0] == score[-1] == 0
+    farthest = edge_shift_score(at, usual + MAX_EDGE_SHIFT_EV)
+    assert farthest.item() == pytest.approx(DOUBTED_FROM)
 
 
 def test_leading_and_rest_share_the_mahalanobis_distance(space):
