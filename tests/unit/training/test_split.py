@@ -69,11 +69,11 @@ def test_the_split_keeps_held_out_particles_and_second_names_out(recipe, parts):
     assert parts.held_out == recipe.held_out
     assert not set(parts.training) & set(recipe.held_out)
     assert not set(parts.training) & set(recipe.duplicates)
-    assert sorted(name for fold in parts.folds for name in fold) == sorted(
-        parts.training
-    )
-    sizes = [len(fold) for fold in parts.folds]
-    assert len(sizes) == recipe.fit.members
+    assert len(parts.folds) == recipe.fit.members
+    folds = list(dict.fromkeys(parts.folds))
+    assert len(folds) == recipe.fit.folds
+    assert sorted(name for fold in folds for name in fold) == sorted(parts.training)
+    sizes = [len(fold) for fold in folds]
     assert max(sizes) - min(sizes) <= 1
 
 
