@@ -130,7 +130,7 @@ def test_a_log_is_reported_and_models_are_listed(python, tmp_path, make_estimate
     verified = run(python, "-m", "xasnn_stream", "models", "verify")
 
     assert reported.stdout.startswith("1 result\n"), reported.stderr
-    assert listed.stdout.startswith("pt-l3-xanes  Pt L3"), listed.stderr
+    assert "\npt-l3-xanes  Pt L3" in listed.stdout, listed.stderr
     assert verified.returncode == 0, verified.stderr
 
 

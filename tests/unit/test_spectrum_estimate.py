@@ -16,10 +16,10 @@ def of(run, profile="p" * 64, model="m" * 64, reference="r" * 64):
 
 
 def test_an_id_is_the_hash_the_contract_states():
-    # The first 32 digits `sha256sum` prints for ["run-1",0,"p…","m…","r…",true,3] with
+    # The first 32 digits `sha256sum` prints for ["run-1",0,"p…","m…","r…",true,4] with
     # 64 of each letter.
     assert ALGORITHM == 4
-    assert of(RUN) == "d75ee4a25c7ae107b52897fbeca4493f"
+    assert of(RUN) == "baffa160afc5658b35a287516d1d7e9d"
 
 
 @pytest.mark.parametrize(

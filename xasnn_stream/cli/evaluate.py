@@ -29,12 +29,28 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.set_defaults(run=run)
 
 
+_UNMEASURED: dict[str, Any] = {
+    name: {}
+    for name in (
+        "mae",
+        "rmse",
+        "r2",
+        "baseline",
+        "coverage",
+        "width90",
+        "winkler90",
+        "novelty_auroc",
+    )
+}
+"""What every line has: a comparison of rows repeats not all they measured."""
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Print one row per condition and shape class, and the comparison of test sets."""
     split = ""
     for row in _rows(arguments.model, arguments.library):
         if arguments.json:
-            lines = [json.dumps(row)]
+            lines = [json.dumps(_UNMEASURED | row)]
         elif "sets" in row:
             lines = ["", *_comparison(row)]
         elif "before" in row:

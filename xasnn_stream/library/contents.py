@@ -138,6 +138,8 @@ def read_contents(path: str | Path) -> Contents:
         if path.suffix in HDF5_ENDINGS:
             arrays, index = read_hdf5(content)
         else:
+            if not zipfile.is_zipfile(io.BytesIO(content)):
+                raise LibraryError("it is no npz archive, or part of one")
             with np.load(io.BytesIO(content), allow_pickle=False) as stored:
                 arrays, index = {name: stored[name] for name in stored.files}, None
         element, edge, variant = _named(path)

@@ -183,7 +183,7 @@ def test_what_cannot_be_read_does_not_stop_what_can(run, examples):
     kinds = [type(each) for each in found]
     assert kinds == [Failure, Failure, Result, Failure]
     assert "none.dat cannot be read" in found[0].text
-    assert "iron.xdi: no model for Fe K; shipped: Pt L3" in found[1].text
+    assert "iron.xdi: no model for Fe K; shipped: Au L3" in found[1].text
     assert "--columns energy=1,i0=2,it=3" in found[3].text
 
 
@@ -208,7 +208,8 @@ def test_many_scans_of_a_file_are_one_result_each_in_order(run, examples):
     assert [result.estimate.run.sweep for result in results] == list(range(70))
     assert len({result.estimate.id for result in results}) == 70
     assert results[3].estimate.sample == "frames [3]"
-    assert len({result.estimate.descriptors["cn1"].value for result in results}) == 1
+    values = [result.estimate.descriptors["cn1"].value for result in results]
+    np.testing.assert_allclose(values, values[0], rtol=1e-12)
 
 
 def test_a_scan_that_is_no_spectrum_is_rejected_with_its_reason(run, examples):

@@ -77,7 +77,7 @@ def test_what_is_told_must_exist():
 
 def test_an_edge_without_a_model_says_what_is_shipped():
     assert model_for("Pt", "L3").name == "pt-l3-xanes"
-    message = r"no model for Fe K; shipped: Pt L3 \(pt-l3-xanes\)"
+    message = r"no model for Fe K; shipped: Au L3 \(au-l3-xanes\), "
     with pytest.raises(UsageError, match=message):
         model_for("Fe", "K")
 

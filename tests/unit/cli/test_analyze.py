@@ -34,7 +34,7 @@ def test_json_is_estimates_and_nothing_else(analyze):
     assert estimate["run"]["source"] == "particles.xdi"
     assert estimate["descriptors"]["cn1"]["level"] == 0.9
     assert [line.split(":")[0] for line in err] == ["xasnn-stream"] * 2
-    assert "no model for Fe K; shipped: Pt L3 (pt-l3-xanes)" in err[0]
+    assert "no model for Fe K; shipped: Au L3 (au-l3-xanes), " in err[0]
 
 
 def test_a_table_has_one_head_and_sentences_beneath(analyze):

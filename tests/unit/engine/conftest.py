@@ -9,7 +9,7 @@ import torch
 
 from xasnn_stream.engine.foil import Foil
 from xasnn_stream.engine.resident import Engine
-from xasnn_stream.engine.settings import EngineSettings
+from xasnn_stream.engine.settings import EngineSettings, QualityLimits
 from xasnn_stream.library import Library, form, read_library
 from xasnn_stream.physics.instrument import broaden, distort_energy
 from xasnn_stream.physics.settings import Normalization
@@ -22,6 +22,8 @@ SETTINGS = EngineSettings(
     profile="sim-step",
     profile_sha256="c" * 64,
     reference_first="deployment",
+    # Below the end of the model's window, which is then the one to ask for more.
+    quality=QualityLimits(min_post_edge_ev=40),
     normalization=Normalization(pre1=-150, pre2=-30, norm1=50, norm2=400, nnorm=2),
 )
 AXIS = E0 + np.concatenate(
@@ -37,6 +39,12 @@ RUN = Run(
     complete=True,
     source="test",
 )
+
+
+@pytest.fixture
+def one_scan(monkeypatch):
+    """The noise part of counting alone: no error between two scans is added."""
+    monkeypatch.setattr("xasnn_stream.engine.measure._BETWEEN_SCANS", 0.0)
 
 
 @pytest.fixture(scope="session")

@@ -66,6 +66,7 @@ def test_the_parts_add_up_and_the_interval_contains_the_value(engine, sweep):
             assert descriptor.level == 0.9
 
 
+@pytest.mark.usefixtures("one_scan")
 def test_more_noise_widens_the_noise_part(engine, sweep, absorption):
     stds = [
         engine.estimate([sweep(mu=absorption("to38", noise=noise, seed=6))])[0]
@@ -75,6 +76,18 @@ def test_more_noise_widens_the_noise_part(engine, sweep, absorption):
     ]
     # First order in the noise, were the sensitivity the same; it depends on the noise.
     assert stds[1] > 3 * stds[0]
+
+
+def test_a_foil_of_another_scan_adds_what_differs_between_scans(
+    engine, monkeypatch, sweep, absorption
+):
+    noisy = sweep(mu=absorption("to38", noise=1e-3, seed=6))
+    (found,) = engine.estimate([noisy])
+    monkeypatch.setattr("xasnn_stream.engine.measure._BETWEEN_SCANS", 0.0)
+    (counted,) = engine.estimate([noisy])
+    for name, descriptor in found.descriptors.items():
+        assert descriptor.value == counted.descriptors[name].value
+        assert descriptor.std_noise > counted.descriptors[name].std_noise
 
 
 def test_without_any_foil_the_verdict_is_caution(load, sweep):
@@ -221,7 +234,7 @@ def test_a_foil_of_another_edge_is_refused(load, foil):
         (lambda e, mu: (e + 20.0, mu), "half of its step"),
         (lambda e, mu: (e, 3.0 - mu), "edge step"),
         (lambda e, mu: (e[e > E0 - 20], mu[e > E0 - 20]), "before the edge"),
-        (lambda e, mu: (e[e < E0 + 80], mu[e < E0 + 80]), "about the edge"),
+        (lambda e, mu: (e[e < E0 + 55], mu[e < E0 + 55]), "about the edge"),
     ],
     ids=["20 eV off", "inverted", "no pre-edge", "shorter than the model's window"],
 )

@@ -26,6 +26,7 @@ def copies(sweep, absorption, energy, own_channel):
         yield sweep(energy=energy, mu=mu, channels=channels)
 
 
+@pytest.mark.usefixtures("one_scan")
 @pytest.mark.parametrize("energy", [AXIS, COARSE], ids=["fine", "2 eV from +20 eV"])
 @pytest.mark.parametrize("own_channel", [False, True], ids=["foil file", "own channel"])
 def test_repeated_measurements_scatter_as_promised(

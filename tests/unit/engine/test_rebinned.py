@@ -34,6 +34,7 @@ def rebinning(load, foil):
     return load(foil, cleaning=Cleaning(rebin=True))
 
 
+@pytest.mark.usefixtures("one_scan")
 def test_bins_are_said_and_their_noise_is_kept(load, foil, quick):
     # With e0 given the bins of all copies are the same.
     fixed = dataclasses.replace(SETTINGS.normalization, e0=E0 + 0.5)
@@ -56,7 +57,7 @@ def test_descriptors_are_those_of_the_points(engine, rebinning, quick):
     spectra = [quick(seed) for seed in range(8)]
     plain, binned = engine.estimate(spectra), rebinning.estimate(spectra)
     for one, other in zip(plain, binned, strict=True):
-        assert other.verdict == one.verdict
+        assert other.novelty.score == pytest.approx(one.novelty.score, abs=0.15)
         for name, descriptor in one.descriptors.items():
             found = other.descriptors[name]
             assert found.value == pytest.approx(descriptor.value, abs=descriptor.std)

@@ -109,7 +109,7 @@ UNREADABLE = [
     ("fewer than 20 energies", duplicates_only, "too_few_points"),
     ("no points", cut(low=1e6), "too_few_points"),
     ("no pre-edge", cut(low=-10), "no_pre_edge"),
-    ("no post-edge", cut(high=40), "no_post_edge"),
+    ("no post-edge", cut(high=30), "no_post_edge"),
     ("range below the edge", cut(high=-20), "wrong_edge"),
     ("range above the edge", cut(low=30), "wrong_edge"),
     ("another element's label", labelled(element="Au"), "wrong_edge"),
@@ -122,7 +122,7 @@ UNREADABLE = [
     ("a constant", constant, "no_step"),
     ("inverted", inverted, "no_step"),
     ("more noise than signal", drowned, "too_noisy"),
-    ("ends before the window does", cut(high=80), "range_too_short"),
+    ("ends before the window does", cut(high=55), "range_too_short"),
 ]
 
 

@@ -187,3 +187,10 @@ def test_what_is_no_library_is_refused(copied, spoil):
     spoil(copied)
     with pytest.raises(LibraryError, match="is not a training library"):
         read_library(copied / "Pt_L3.npz")
+
+
+def test_a_file_that_is_no_archive_is_no_invitation_to_unpickle_it(copied):
+    (copied / "Pt_L3.npz").write_bytes(b"not an archive")
+    with pytest.raises(LibraryError, match="no npz archive") as refused:
+        read_library(copied / "Pt_L3.npz")
+    assert "pickle" not in str(refused.value)
