@@ -65,6 +65,14 @@ class Spectrum:
         `mu_reference`, where that is all.
     offsets
         Dark level of a channel by role, in the channel's own unit; absent means zero.
+    scales
+        What a reading less its dark level is multiplied by, by role: the polarity and
+        gain of the amplifier, and the unit; absent means one.
+    mode
+        How this run was measured, `transmission` or `fluorescence`; empty for the
+        profile's mode.
+    e0_ev
+        Where the run says its edge is, None if it does not.
     time
         Epoch seconds of the first and the last event.
     problem
@@ -84,3 +92,6 @@ class Spectrum:
     conditions: Mapping[str, float] = field(default_factory=lambda: dict[str, float]())
     accounting: Accounting = field(default_factory=Accounting)
     problem: Reason | None = None
+    scales: Mapping[str, float] = field(default_factory=lambda: dict[str, float]())
+    mode: str = ""
+    e0_ev: float | None = None

@@ -21,8 +21,10 @@ import zmq
 from xasnn_stream.assembly.assembler import Assembler
 from xasnn_stream.assembly.settings import (
     AssemblySettings,
+    Condition,
     Energy,
     Lookup,
+    Quantity,
     Rule,
     Signal,
 )
@@ -43,8 +45,11 @@ SETTINGS = AssemblySettings(
     edge=Lookup(("edge",)),
     sample=Lookup(("sample",)),
     energy=Energy("mono_energy"),
-    signals={"i0": Signal("i0", "dark.i0"), "it": Signal("it", "dark.it")},
-    conditions={"temperature_k": "temperature_k"},
+    signals={
+        "i0": Signal("i0", Quantity(("dark.i0",))),
+        "it": Signal("it", Quantity(("dark.it",))),
+    },
+    conditions={"temperature_k": Condition(Quantity(("temperature_k",)))},
 )
 
 Named = tuple[str, dict[str, Any]]

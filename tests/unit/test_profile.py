@@ -4,7 +4,7 @@ from dataclasses import asdict
 import pytest
 import yaml
 
-from xasnn_stream.assembly.settings import Rule, Signal
+from xasnn_stream.assembly.settings import Condition, Quantity, Rule, Signal
 from xasnn_stream.cli import check
 from xasnn_stream.engine.settings import Cleaning, EngineSettings, Grid, QualityLimits
 from xasnn_stream.errors import ProfileError
@@ -58,9 +58,11 @@ def test_the_simulated_step_scan_is_read_as_documented():
 
     assert profile.assembly.match == (Rule("plan_name", any_of=("xas_step_scan",)),)
     assert profile.assembly.energy.key == "mono_energy"
-    assert profile.assembly.signals["i0"] == Signal("i0", "dark.i0")
+    assert profile.assembly.signals["i0"] == Signal("i0", Quantity(("dark.i0",)))
     assert profile.assembly.signals["ir"].optional
-    assert profile.assembly.conditions == {"temperature_k": "temperature_k"}
+    assert profile.assembly.conditions == {
+        "temperature_k": Condition(Quantity(("temperature_k",)))
+    }
     assert profile.engine.profile_sha256 == profile.sha256
     assert profile.engine.reference_first == "deployment"
     assert profile.model == "pt-l3-xanes"
@@ -248,7 +250,9 @@ def test_a_detector_of_several_elements_is_a_list_of_keys(written):
         )
     )
 
-    assert profile.assembly.signals["if"] == Signal("xs1", 5.0, more=("xs2",))
+    assert profile.assembly.signals["if"] == Signal(
+        "xs1", Quantity(default=5.0), more=("xs2",)
+    )
     assert profile.assembly.signals["ocr"].keys == ("out1", "out2")
     assert profile.engine.cleaning == Cleaning(dead_time="icr_ocr", excluded=(1,))
 

@@ -5,11 +5,12 @@ Nothing here raises, whatever a document holds.
 """
 
 import math
+import re
 from collections.abc import Mapping
 from itertools import islice
 from typing import Any, cast
 
-from xasnn_stream.assembly.settings import Lookup
+from xasnn_stream.assembly.settings import Lookup, Quantity
 
 _LONGEST = 200  # characters: of a uid, a name, a tag
 _MAX_TAGS = 100
@@ -116,13 +117,37 @@ def uid_in(value: Any) -> str | None:
     return value if _NOT_IN_A_STEP.isdisjoint(value) and value.strip(".") else None
 
 
+def find(facts: Mapping[str, Any], where: Quantity) -> float | None:
+    """Return the number at the first candidate path with one, None if none has."""
+    for path in where.paths:
+        found = number(at(facts, path))
+        if found is not None:
+            return found * where.factor
+    return None
+
+
+def quantity(facts: Mapping[str, Any], where: Quantity) -> float:
+    """Return the number at the first candidate path with one, or the default."""
+    found = find(facts, where)
+    return where.default if found is None else found
+
+
 def look_up(start: Mapping[str, Any], where: Lookup) -> str | None:
     """Return the first text found at the candidate paths, or the default."""
     for path in where.paths:
-        found = text(at(start, path))
+        found = _translated(text(at(start, path)), where)
         if found is not None:
             return found
     return where.default
+
+
+def _translated(found: str | None, where: Lookup) -> str | None:
+    if found is not None and where.pattern is not None:
+        matched = re.fullmatch(where.pattern, found)
+        found = matched[1] if matched else None
+    if found is not None and where.values is not None:
+        found = where.values.get(found)
+    return found
 
 
 def texts(value: Any) -> tuple[str, ...]:

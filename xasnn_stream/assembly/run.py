@@ -9,10 +9,10 @@ import numpy as np
 
 from xasnn_stream.assembly.accounting import Rows, span
 from xasnn_stream.assembly.metadata import (
-    at,
     epoch_s,
+    find,
     look_up,
-    number,
+    quantity,
     reading,
     texts,
     whole,
@@ -78,10 +78,13 @@ def read_header(
 ) -> Header:
     """Return what a start document says, as the profile reads it."""
     offsets = {
-        role: _offset(start, signal.offset) for role, signal in settings.signals.items()
+        role: quantity(start, signal.offset)
+        for role, signal in settings.signals.items()
     }
     conditions = {
-        name: number(at(start, path)) for name, path in settings.conditions.items()
+        name: found * condition.scale + condition.zero
+        for name, condition in settings.conditions.items()
+        if condition.source and (found := find(start, condition.source)) is not None
     }
     return Header(
         uid=uid,
@@ -94,7 +97,7 @@ def read_header(
         element=(look_up(start, settings.element) or "").capitalize(),
         edge=(look_up(start, settings.edge) or "").upper(),
         offsets={role: value for role, value in offsets.items() if value},
-        conditions={k: v for k, v in conditions.items() if v is not None},
+        conditions=conditions,
     )
 
 
@@ -158,12 +161,6 @@ def _channels(
         channels[role] = elements.T if signal.more else elements[0]
         first += len(elements)
     return channels
-
-
-def _offset(start: Mapping[str, Any], offset: float | str) -> float:
-    if isinstance(offset, str):
-        return number(at(start, offset)) or 0.0
-    return offset
 
 
 def _announced(stop: Mapping[str, Any] | None, stream: str) -> int | None:

@@ -11,7 +11,13 @@ from pydantic import (
     model_validator,
 )
 
-from xasnn_stream.assembly.settings import AssemblySettings, Energy, Lookup
+from xasnn_stream.assembly.settings import (
+    AssemblySettings,
+    Condition,
+    Energy,
+    Lookup,
+    Quantity,
+)
 from xasnn_stream.edges import ELEMENTS
 from xasnn_stream.engine.intake import ROLES
 from xasnn_stream.engine.settings import (
@@ -150,7 +156,10 @@ class ProfileModel(Section):
             sample=metadata.sample.settings() if metadata.sample else Lookup(),
             energy=Energy(**self.energy.model_dump()),
             signals={role: s.settings() for role, s in self.signals.items()},
-            conditions=dict(self.conditions),
+            conditions={
+                name: Condition(Quantity((path,)))
+                for name, path in self.conditions.items()
+            },
         )
 
     def engine(self, profile_sha256: str) -> EngineSettings:

@@ -12,7 +12,7 @@ from pydantic import (
     model_validator,
 )
 
-from xasnn_stream.assembly.settings import Lookup, Rule, Signal
+from xasnn_stream.assembly.settings import Lookup, Quantity, Rule, Signal
 from xasnn_stream.edges import EDGES, ELEMENTS
 from xasnn_stream.profile.section import Offset, Path, Plain, Positive, Section
 
@@ -110,6 +110,11 @@ class EnergyModel(Section):
     unit: Literal["eV", "keV"] = Field(default="eV", description="unit of the readback")
 
 
+def quantity_of(value: float | str) -> Quantity:
+    """Return a number, or the dotted path of one, as plain data."""
+    return Quantity((value,)) if isinstance(value, str) else Quantity(default=value)
+
+
 class SignalModel(Section):
     """One channel, in the same events as the energy."""
 
@@ -143,4 +148,4 @@ class SignalModel(Section):
     def settings(self) -> Signal:
         """Return the signal as plain data."""
         first, *more = [self.key] if self.key is not None else self.keys
-        return Signal(first, self.offset, self.optional, tuple(more))
+        return Signal(first, quantity_of(self.offset), self.optional, tuple(more))

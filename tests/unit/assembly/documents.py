@@ -5,8 +5,10 @@ from typing import Any
 
 from xasnn_stream.assembly.settings import (
     AssemblySettings,
+    Condition,
     Energy,
     Lookup,
+    Quantity,
     Rule,
     Signal,
 )
@@ -21,11 +23,11 @@ SETTINGS = AssemblySettings(
     sample=Lookup(("sample",)),
     energy=Energy("energy"),
     signals={
-        "i0": Signal("i0", offset="dark.i0"),
-        "it": Signal("it", offset=3.0),
+        "i0": Signal("i0", offset=Quantity(("dark.i0",))),
+        "it": Signal("it", offset=Quantity(default=3.0)),
         "ir": Signal("ir", optional=True),
     },
-    conditions={"temperature_k": "heater.temperature"},
+    conditions={"temperature_k": Condition(Quantity(("heater.temperature",)))},
 )
 
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from xasnn_stream.assembly.settings import Rule, Signal
+from xasnn_stream.assembly.settings import Quantity, Rule, Signal
 
 from .bench import Bench
 from .documents import SETTINGS, descriptor, event, interleaved, scan, start, stop
@@ -35,7 +35,7 @@ def test_a_step_scan_becomes_one_spectrum_at_its_stop(bench):
 
 
 def test_a_detector_of_several_elements_has_a_column_for_each():
-    fluorescence = Signal("xs1", offset=2.0, more=("xs2", "xs3"))
+    fluorescence = Signal("xs1", offset=Quantity(default=2.0), more=("xs2", "xs3"))
     signals = {"i0": SETTINGS.signals["i0"], "if": fluorescence}
     bench = Bench(dataclasses.replace(SETTINGS, signals=signals))
     counts = [{"xs1": n, "xs2": 10 * n, "xs3": 100 * n} for n in range(1, 5)]
