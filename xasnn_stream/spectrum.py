@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
+Direction = Literal["up", "down"] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Run:
     uid: str
     scan_id: int | None
     sweep: int
-    direction: Literal["up", "down"] | None
+    direction: Direction
     progress: float | None
     final: bool
     complete: bool
@@ -95,3 +96,16 @@ class Spectrum:
     scales: Mapping[str, float] = field(default_factory=lambda: dict[str, float]())
     mode: str = ""
     e0_ev: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """The end of a run: how many `sweeps` it holds, those that gave no result included.
+
+    Sweeps are counted, not numbered: a profile may leave out those of one direction.
+    """
+
+    uid: str
+    profile: str
+    source: str
+    sweeps: int
