@@ -1,0 +1,53 @@
+"""Energies from what the monochromator's position was read as."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from xasnn_stream.assembly.metadata import quantity
+from xasnn_stream.assembly.settings import Bragg, Energy
+from xasnn_stream.spectrum import FloatArray
+
+_EV_PER_UNIT = {"eV": 1.0, "keV": 1000.0}
+_COUNTS = 1 << 24  # of an unsigned 24-bit encoder
+
+
+def energies(
+    readings: FloatArray, energy: Energy, facts: Mapping[str, Any]
+) -> FloatArray:
+    """Return energies in eV, of the shape of the readings; NaN where there is none.
+
+    `facts` is the start document and, under `descriptor`, the configuration in the
+    stream's descriptor. An energy that is not positive and finite is none: what a row
+    of zeros reads as, or an angle at which nothing is reflected.
+    """
+    if energy.bragg is None:
+        found = readings * _EV_PER_UNIT[energy.unit]
+    else:
+        found = _diffracted(readings, energy.bragg, facts)
+    return np.where(np.isfinite(found) & (found > 0), found, np.nan)
+
+
+def _diffracted(
+    counts: FloatArray, bragg: Bragg, facts: Mapping[str, Any]
+) -> FloatArray:
+    """E = hc / (2 d sin θ); not finite, or not positive, where sin θ is not."""
+    folded = _folded(counts) if bragg.fold == "xor24" else counts
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        turned = np.divide(folded, quantity(facts, bragg.counts_per_degree))
+        degrees = bragg.sign * turned + quantity(facts, bragg.offset_deg)
+        sine = np.sin(np.deg2rad(degrees))
+        return bragg.hc / (2.0 * quantity(facts, bragg.d_spacing) * sine)
+
+
+def _folded(counts: FloatArray) -> FloatArray:
+    """Return the signed count of an encoder that counts down from 2^24 below zero.
+
+    The rule is that of the beamlines' own code, with which their offsets were found. It
+    is zero or two counts above c - 2^24, by the count's lowest bit.
+    """
+    is_count = np.isfinite(counts) & (np.abs(counts) < _COUNTS)
+    whole = np.where(is_count, counts, 0.0).astype(np.int64)
+    folded = np.where(whole > 0, -(whole ^ 0xFFFFFE), whole)
+    return np.where(is_count, folded, np.nan)
