@@ -57,7 +57,8 @@ class EngineSettings:
     `others` are other elements in the sample: nothing is fitted beyond their edges.
     `counts_per_unit` has, by role, the counts in one unit of a reading (of its product
     with the sweep's `dwell`, where there is one); without it noise is read from the
-    spectrum.
+    spectrum. `ranges` has, by role, the sizes |reading| as it came, lowest and highest,
+    that can be trusted.
     """
 
     profile: str
@@ -67,6 +68,9 @@ class EngineSettings:
     others: tuple[str, ...] = ()
     counts_per_unit: Mapping[str, float] = field(
         default_factory=lambda: dict[str, float]()
+    )
+    ranges: Mapping[str, tuple[float, float]] = field(
+        default_factory=lambda: dict[str, tuple[float, float]]()
     )
     cleaning: Cleaning = field(default_factory=Cleaning)
     normalization: Normalization = field(default_factory=Normalization)

@@ -11,13 +11,7 @@ from pydantic import (
     model_validator,
 )
 
-from xasnn_stream.assembly.settings import (
-    AssemblySettings,
-    Condition,
-    Energy,
-    Lookup,
-    Quantity,
-)
+from xasnn_stream.assembly.settings import AssemblySettings, Lookup
 from xasnn_stream.edges import ELEMENTS
 from xasnn_stream.engine.intake import ROLES
 from xasnn_stream.engine.settings import (
@@ -29,19 +23,18 @@ from xasnn_stream.engine.settings import (
 from xasnn_stream.errors import ModelError
 from xasnn_stream.manifest import read_part
 from xasnn_stream.physics.settings import Normalization
+from xasnn_stream.profile.conditions import Conditional
+from xasnn_stream.profile.energy import EnergyModel
 from xasnn_stream.profile.physics import (
     CleaningModel,
     GridModel,
     NormalizationModel,
     QualityModel,
 )
-from xasnn_stream.profile.runs import (
-    EnergyModel,
-    MetadataModel,
-    RuleModel,
-    SignalModel,
-)
-from xasnn_stream.profile.section import ModelName, Name, Path, Section
+from xasnn_stream.profile.runs import MetadataModel, RuleModel
+from xasnn_stream.profile.section import ModelName, Name, Section
+from xasnn_stream.profile.signals import SignalModel
+from xasnn_stream.profile.streams import SegmentModel, StreamModel
 from xasnn_stream.shipped import model_part
 
 Role = Literal["i0", "it", "ir", "if", "icr", "ocr", "dwell"]
@@ -67,13 +60,24 @@ class ProfileModel(Section):
         default=[], description="rules a run must not fit, any"
     )
     metadata: MetadataModel = Field(description="what the start document says")
+    streams: dict[Name, StreamModel] = Field(
+        default={},
+        description="streams of the run under names of the profile's own; without them "
+        "a stream is named as in the run",
+    )
     energy: EnergyModel = Field(description="the energy axis")
     mode: Literal["transmission", "fluorescence"] = Field(
-        default="transmission", description="which signals make the absorption"
+        default="transmission",
+        description="which signals make the absorption, unless metadata.mode says it",
     )
     signals: dict[Role, SignalModel] = Field(description="channels by role")
-    conditions: dict[Name, Path] = Field(
-        default={}, description="numbers of the start document to carry along, by name"
+    segment: SegmentModel = Field(
+        default_factory=SegmentModel, description="how the rows of a run become sweeps"
+    )
+    conditions: dict[Name, Conditional] = Field(
+        default={},
+        description="numbers to carry along, by name: a dotted path in the start "
+        "document, or a column of a stream",
     )
     reference_first: Literal["channel", "deployment"] = Field(
         default="channel",
@@ -135,13 +139,29 @@ class ProfileModel(Section):
         if self.cleaning.dead_time != "icr_ocr":
             return self
         counts = [
-            len(signal.settings().keys) if signal is not None else 0
+            len(signal.columns) if signal is not None else 0
             for signal in (self.signals.get(role) for role in ("if", "icr", "ocr"))
         ]
         if len(set(counts)) > 1 or not counts[0]:
             raise ValueError(
                 "cleaning.dead_time icr_ocr needs if, icr and ocr, as many"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _names_its_streams(self) -> "ProfileModel":
+        if not self.streams:
+            return self
+        named = {"energy.stream": self.energy.stream}
+        for role, signal in self.signals.items():
+            named[f"signals.{role}.stream"] = signal.stream or self.energy.stream
+        for name, stream in self.streams.items():
+            if stream.clock is not None and stream.clock.trigger_edges is not None:
+                named[f"streams.{name}.clock"] = stream.clock.trigger_edges.pulses
+        for place, stream in named.items():
+            if stream not in self.streams:
+                known = ", ".join(self.streams)
+                raise ValueError(f"{place}: {stream!r} is none of streams: {known}")
         return self
 
     def assembly(self) -> AssemblySettings:
@@ -154,12 +174,13 @@ class ProfileModel(Section):
             element=metadata.element.settings(),
             edge=metadata.edge.settings(),
             sample=metadata.sample.settings() if metadata.sample else Lookup(),
-            energy=Energy(**self.energy.model_dump()),
+            mode=metadata.mode.settings() if metadata.mode else Lookup(),
+            e0=metadata.e0.settings() if metadata.e0 else Lookup(),
+            streams={name: s.settings() for name, s in self.streams.items()},
+            energy=self.energy.settings(),
             signals={role: s.settings() for role, s in self.signals.items()},
-            conditions={
-                name: Condition(Quantity((path,)))
-                for name, path in self.conditions.items()
-            },
+            segment=self.segment.settings(),
+            conditions={name: c.settings() for name, c in self.conditions.items()},
         )
 
     def engine(self, profile_sha256: str) -> EngineSettings:
@@ -174,6 +195,11 @@ class ProfileModel(Section):
                 role: signal.counts_per_unit
                 for role, signal in self.signals.items()
                 if signal.counts_per_unit is not None
+            },
+            ranges={
+                role: signal.range
+                for role, signal in self.signals.items()
+                if signal.range is not None
             },
             cleaning=Cleaning(**self.cleaning.model_dump()),
             normalization=Normalization(**self.normalization.model_dump()),

@@ -1,7 +1,6 @@
 """The parts of a profile that say which runs are meant, and what is where in them."""
 
 import re
-from typing import Annotated, Literal
 
 from pydantic import (
     Field,
@@ -12,11 +11,11 @@ from pydantic import (
     model_validator,
 )
 
-from xasnn_stream.assembly.settings import Lookup, Quantity, Rule, Signal
+from xasnn_stream.assembly.settings import Lookup, Rule
 from xasnn_stream.edges import EDGES, ELEMENTS
-from xasnn_stream.profile.section import Offset, Path, Plain, Positive, Section
+from xasnn_stream.profile.section import Path, Plain, Section
 
-Key = Annotated[StrictStr, Field(min_length=1)]
+MODES = ("transmission", "fluorescence")
 
 
 class RuleModel(Section):
@@ -40,11 +39,7 @@ class RuleModel(Section):
     @field_validator("regex")
     @classmethod
     def _compiles(cls, regex: str | None) -> str | None:
-        try:
-            re.compile(regex or "")
-        except re.error as error:
-            raise ValueError(f"{regex!r} is no regular expression: {error}") from None
-        return regex
+        return _compiled(regex)
 
     @model_validator(mode="after")
     def _asks_something(self) -> "RuleModel":
@@ -72,6 +67,23 @@ class LookupModel(Section):
     default: StrictStr | None = Field(
         default=None, description="used if no path has a text"
     )
+    regex: StrictStr | None = Field(
+        default=None,
+        description="what to take of a text, which this must match as a whole: the "
+        "group of it, such as L3 of Pt_L3 by [A-Za-z]+_(.*)",
+    )
+    values: dict[StrictStr, StrictStr] | None = Field(
+        default=None,
+        min_length=1,
+        description="what texts mean here; others count as absent",
+    )
+
+    @field_validator("regex")
+    @classmethod
+    def _takes_a_part(cls, regex: str | None) -> str | None:
+        if regex is not None and re.compile(_compiled(regex) or "").groups != 1:
+            raise ValueError(f"{regex!r} needs one group: the part to take")
+        return regex
 
     @model_validator(mode="after")
     def _finds_something(self) -> "LookupModel":
@@ -81,71 +93,45 @@ class LookupModel(Section):
 
     def settings(self) -> Lookup:
         """Return the lookup as plain data."""
-        return Lookup(tuple(self.paths), self.default)
+        return Lookup(tuple(self.paths), self.default, self.regex, self.values)
+
+
+def _compiled(regex: str | None) -> str | None:
+    try:
+        re.compile(regex or "")
+    except re.error as error:
+        raise ValueError(f"{regex!r} is no regular expression: {error}") from None
+    return regex
 
 
 class MetadataModel(Section):
-    """What the start document says about the sample."""
+    """What the start document says about the sample and the measurement."""
 
     element: LookupModel = Field(description="absorbing element, such as Pt")
     edge: LookupModel = Field(description="absorption edge, such as L3")
     sample: LookupModel | None = Field(default=None, description="name of the sample")
-
-    @field_validator("element", "edge")
-    @classmethod
-    def _is_known(cls, lookup: LookupModel, info: ValidationInfo) -> LookupModel:
-        known = ELEMENTS if info.field_name == "element" else EDGES
-        if lookup.default is not None and lookup.default not in known:
-            raise ValueError(f"{lookup.default!r} is no {info.field_name}")
-        return lookup
-
-
-class EnergyModel(Section):
-    """The energy axis of a step scan."""
-
-    key: StrictStr = Field(min_length=1, description="data key of the readback")
-    stream: StrictStr = Field(
-        default="primary", description="stream of energy and signals"
-    )
-    unit: Literal["eV", "keV"] = Field(default="eV", description="unit of the readback")
-
-
-def quantity_of(value: float | str) -> Quantity:
-    """Return a number, or the dotted path of one, as plain data."""
-    return Quantity((value,)) if isinstance(value, str) else Quantity(default=value)
-
-
-class SignalModel(Section):
-    """One channel, in the same events as the energy."""
-
-    key: StrictStr | None = Field(
-        default=None, min_length=1, description="data key of the channel"
-    )
-    keys: list[Key] = Field(
-        default=[],
-        description="instead of key, data keys of a detector's elements",
-    )
-    offset: Offset = Field(
-        default=0.0,
-        description="dark level in the channel's unit, or its dotted path in the start "
-        "document",
-    )
-    optional: StrictBool = Field(
-        default=False, description="a sweep without it is usable"
-    )
-    counts_per_unit: Positive | None = Field(
+    mode: LookupModel | None = Field(
         default=None,
-        description="counts, or photons, in one unit of the reading; noise is then that "
-        "of counting, else read from the spectrum",
+        description="how a run was measured, transmission or fluorescence; else the "
+        "profile's mode",
+    )
+    e0: LookupModel | None = Field(
+        default=None,
+        description="where the run says its edge is (eV): far from the table is told "
+        "with the estimate",
     )
 
-    @model_validator(mode="after")
-    def _has_one_kind_of_key(self) -> "SignalModel":
-        if (self.key is None) == (not self.keys):
-            raise ValueError("needs key, or keys of a detector's elements")
-        return self
-
-    def settings(self) -> Signal:
-        """Return the signal as plain data."""
-        first, *more = [self.key] if self.key is not None else self.keys
-        return Signal(first, quantity_of(self.offset), self.optional, tuple(more))
+    @field_validator("element", "edge", "mode")
+    @classmethod
+    def _is_known(
+        cls, lookup: LookupModel | None, info: ValidationInfo
+    ) -> LookupModel | None:
+        if lookup is None:
+            return None
+        field = str(info.field_name)
+        known = {"element": ELEMENTS, "edge": EDGES, "mode": MODES}[field]
+        named = [lookup.default, *(lookup.values or {}).values()]
+        for text in named:
+            if text is not None and text not in known:
+                raise ValueError(f"{text!r} is no {field}")
+        return lookup
