@@ -1,0 +1,131 @@
+"""An array in a file that grows while the run goes on: StreamResource and StreamDatum."""
+
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xasnn_stream.assembly.decoders.decoder import NotReady, Undecodable, whole_number
+from xasnn_stream.assembly.decoders.hdf5 import (
+    dataset_at,
+    opened,
+    read_rows,
+    rows_in,
+)
+
+MAX_INDEX = 10**9
+"""Rows one array may be said to have; nothing is allocated for a promise."""
+
+HDF5 = "application/x-hdf5"
+
+_MAX_MULTIPLIER = 10_000
+
+
+class GrowingArray:
+    """The array of one StreamResource: what was promised, and what the file has.
+
+    A row is a step along the first axis of the dataset. What the documents mean is up to
+    the consolidators of bluesky-tiled-plugins, which also serve them in Tiled; the rows
+    are read here, each once, with bounds. Shapes in the descriptor are not believed.
+
+    Raises Undecodable if the resource is none that can be read.
+    """
+
+    def __init__(
+        self, resource: Mapping[str, Any], data_key: Mapping[str, Any], path: Path
+    ) -> None:
+        mimetype, parameters = (
+            resource.get("mimetype"),
+            _mapping(resource, "parameters"),
+        )
+        if mimetype != HDF5 or parameters.get("template"):
+            raise Undecodable(
+                f"{path}: rows of {str(mimetype)[:60]!r} cannot be read while it grows; "
+                f"only those of one {HDF5} can"
+            )
+        self._path = path
+        self._consolidator = _consolidator(resource, parameters, data_key, path)
+        self._dataset = parameters.get("dataset")
+        self._per_index = whole_number(
+            parameters.get("multiplier") or 1, 1, _MAX_MULTIPLIER, "multiplier"
+        )
+        self._promised = 0
+        self._known = 0
+
+    def consume(self, datum: Mapping[str, Any]) -> None:
+        """Take note of rows promised by a StreamDatum; one that comes again adds none.
+
+        Raises Undecodable for indices that are no range of rows.
+        """
+        indices = _mapping(datum, "indices")
+        stop = whole_number(indices.get("stop"), 0, MAX_INDEX, "the stop of indices")
+        whole_number(indices.get("start"), 0, stop, "the start of indices")
+        if stop <= self._promised:
+            return
+        # Without numbers, for which the consolidator would keep a table; and from where
+        # the last one ended: rows of a datum that was lost are in the file all the same.
+        rows = {"start": self._promised, "stop": stop}
+        self._consolidator.consume_stream_datum(
+            {"indices": rows, "seq_nums": {"start": 0, "stop": 0}}
+        )
+        self._promised = stop
+
+    def available(self) -> int:
+        """Return how many of the promised rows the file has; 0 if it cannot be read.
+
+        Raises Undecodable if it never will be.
+        """
+        promised = self._rows_promised()
+        if self._known < promised:
+            try:
+                with opened(self._path) as file:
+                    found = dataset_at(file, self._dataset, self._path)
+                    self._known = max(self._known, rows_in(found))
+            except NotReady:
+                pass
+        return min(self._known, promised)
+
+    def read(self, first: int, last: int) -> NDArray[np.generic]:
+        """Return rows `first` to `last`, the latter excluded: `(rows,)` or `(rows, …)`.
+
+        Raises
+        ------
+        NotReady
+            If the file has fewer.
+        Undecodable
+            If they cannot be read, or are too many to be read at once.
+        """
+        if not 0 <= first <= last:
+            raise Undecodable(f"{self._path}: rows {first} to {last} are none")
+        with opened(self._path) as file:
+            found = dataset_at(file, self._dataset, self._path)
+            if rows_in(found) < last:
+                raise NotReady(f"{self._path} has {rows_in(found)} of {last} rows")
+            return read_rows(found, first, last, self._path)
+
+    def _rows_promised(self) -> int:
+        shape = cast(tuple[int, ...], self._consolidator.shape)
+        return shape[0] * self._per_index
+
+
+def _consolidator(
+    resource: Mapping[str, Any],
+    parameters: Mapping[str, Any],
+    data_key: Mapping[str, Any],
+    path: Path,
+) -> Any:
+    # Slow to import, and only runs with such resources need it.
+    module: Any = import_module("bluesky_tiled_plugins.writing.consolidators")
+    name = str(resource.get("data_key"))
+    described = {"data_keys": {name: {"shape": [1]}}}
+    known = {"dataset": parameters.get("dataset"), "chunk_shape": ()}
+    plain = {"mimetype": HDF5, "uri": str(path), "data_key": name, "parameters": known}
+    return module.consolidator_factory(plain, described)
+
+
+def _mapping(doc: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = doc.get(key)
+    return cast(Mapping[str, Any], value) if isinstance(value, Mapping) else {}

@@ -1,0 +1,233 @@
+"""HDF5: one dataset, all columns of a PandA, the regions of interest of an xspress3."""
+
+import errno
+import re
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xasnn_stream.assembly.decoders.decoder import (
+    Columns,
+    NotReady,
+    Undecodable,
+    regular_size,
+)
+
+MAX_VALUES = 2**25
+"""Numbers read at once, 256 MB: what a file holds may be far larger than the file."""
+
+ATTRIBUTES = "entry/instrument/detector/NDAttributes"
+AREA_DETECTOR = "entry/data/data"
+
+_MAX_COLUMNS = 1_000
+_MAX_CHUNK_BYTES = 2**26
+_DEFLATE = 1
+_DEFLATE_RATIO = 1032
+"""What deflate can make of a byte: the library inflates without a bound of its own."""
+
+_ROI = re.compile(r"CHAN(\d{1,3})ROI(\d{1,3})")
+
+Parameters = Mapping[str, Any]
+
+
+def dataset(path: Path, parameters: Parameters, data_key: Parameters) -> Columns:
+    """Read the dataset that `dataset` (or `path`, `key`) names; one of records by field.
+
+    Where none is named, it is that of an area detector.
+    """
+    named = next(
+        (parameters[k] for k in ("dataset", "path", "key") if k in parameters),
+        AREA_DETECTOR,
+    )
+    with opened(path) as file:
+        found = dataset_at(file, named, path)
+        values = read_rows(found, 0, rows_in(found), path)
+    if values.dtype.names is None:
+        return {"": values}
+    records = cast(Any, values)
+    return {name: records[name] for name in values.dtype.names}
+
+
+def panda(path: Path, parameters: Parameters, data_key: Parameters) -> Columns:
+    """Read all one-dimensional datasets of numbers at the top of a file, by name.
+
+    One that is a few rows ahead of the others is cut to the shortest.
+    """
+    if "dataset" in parameters:
+        return dataset(path, parameters, data_key)
+    with opened(path) as file:
+        found = {name: node for name, node in _datasets(file, path) if node.ndim == 1}
+        rows = min((len(node) for node in found.values()), default=0)
+        if not rows:
+            raise NotReady(f"{path} has no column with rows yet")
+        return {name: read_rows(node, 0, rows, path) for name, node in found.items()}
+
+
+def xspress3(path: Path, parameters: Parameters, data_key: Parameters) -> Columns:
+    """Read the regions of interest, one number per frame.
+
+    A datum that names `channel` and `roi_num` is one of them, without a name; else all
+    come as `xs_ch01_roi01`…. The spectra themselves are not read: no columns.
+    """
+    kind = parameters.get("data_type")
+    if kind == "spectrum":
+        return {}
+    if kind == "roi" or "roi_num" in parameters:
+        channel, roi = (parameters.get(key, 1) for key in ("channel", "roi_num"))
+        if not (isinstance(channel, int) and isinstance(roi, int)):
+            raise Undecodable(f"{path}: channel and roi_num of a datum are numbers")
+        name = f"{ATTRIBUTES}/CHAN{channel}ROI{roi}"
+        with opened(path) as file:
+            found = dataset_at(file, name, path)
+            return {"": _flat(read_rows(found, 0, rows_in(found), path))}
+    with opened(path) as file:
+        group = _node(file, ATTRIBUTES, path)
+        columns = {
+            f"xs_ch{int(roi[1]):02d}_roi{int(roi[2]):02d}": _flat(
+                read_rows(node, 0, rows_in(node), path)
+            )
+            for name, node in _datasets(group, path)
+            if (roi := _ROI.fullmatch(name))
+        }
+    if not columns:
+        raise NotReady(f"{path} has no regions of interest in {ATTRIBUTES} yet")
+    rows = min(map(len, columns.values()))
+    return {name: column[:rows] for name, column in columns.items()}
+
+
+def library() -> Any:
+    """Return h5py, which has no types and which only runs with such files need."""
+    return import_module("h5py")
+
+
+@contextmanager
+def opened(path: Path) -> Generator[Any]:
+    """Open a file that somebody may still be writing, for reading only.
+
+    What the library says of a file that is locked, short or torn is NotReady; what it
+    does not recognise at all is Undecodable.
+    """
+    h5py = library()
+    try:
+        if not regular_size(path, path.stat()):
+            raise NotReady(f"{path} is empty")
+        # SWMR lets a writer go on; of a file that no writer announced as such it is
+        # the ordinary way to read.
+        with h5py.File(
+            path, "r", libver="latest", swmr=True, locking="best-effort"
+        ) as f:
+            yield f
+    except (NotReady, Undecodable):
+        raise
+    except OSError as error:
+        if "signature not found" in str(error) and error.errno is None:
+            raise Undecodable(f"{path} is no HDF5 file") from error
+        waits = "locked by its writer" if error.errno == errno.EAGAIN else str(error)
+        raise NotReady(f"{path} cannot be read: {waits}") from error
+    except (KeyError, RuntimeError) as error:
+        raise NotReady(f"{path} cannot be read: {error}") from error
+    except (ValueError, TypeError, OverflowError, MemoryError) as error:
+        raise Undecodable(f"{path} is damaged: {error}") from error
+
+
+def dataset_at(file: Any, name: Any, path: Path) -> Any:
+    """Return the dataset of numbers at a path within a file.
+
+    NotReady if there is nothing of that name, Undecodable if it is none of numbers, or
+    its numbers are in other files.
+    """
+    h5py = library()
+    node = _node(file, name, path)
+    if not isinstance(node, h5py.Dataset):
+        raise Undecodable(f"{path}: {str(name)[:100]!r} is no dataset")
+    _check(node, path)
+    return node
+
+
+def rows_in(node: Any) -> int:
+    """Return how many rows a dataset has; one without dimensions has one."""
+    return int(node.shape[0]) if node.shape else 1
+
+
+def read_rows(node: Any, first: int, last: int, path: Path) -> NDArray[np.generic]:
+    """Return rows of a dataset, the last excluded; Undecodable if they are too many."""
+    per_row = int(np.prod(node.shape[1:], dtype=object)) if node.shape else 1
+    if (last - first) * per_row * max(1, node.dtype.itemsize // 8) > MAX_VALUES:
+        raise Undecodable(f"{path}: {node.name} holds more than {MAX_VALUES} numbers")
+    if not node.shape:
+        return np.asarray(node[()]).reshape(1)
+    return cast(NDArray[np.generic], node[first:last])
+
+
+def _flat(values: NDArray[np.generic]) -> NDArray[np.generic]:
+    return values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
+
+
+def _datasets(group: Any, path: Path) -> Iterator[tuple[str, Any]]:
+    """Yield the datasets of numbers in a group, by name."""
+    h5py = library()
+    if not isinstance(group, h5py.Group):
+        raise Undecodable(f"{path}: {ATTRIBUTES} is no group")
+    if len(group) > _MAX_COLUMNS:
+        raise Undecodable(f"{path} has more than {_MAX_COLUMNS} datasets")
+    for name in group:
+        if isinstance(group.get(name, getlink=True), h5py.ExternalLink):
+            continue
+        node = group.get(name)
+        if isinstance(node, h5py.Dataset) and node.dtype.kind in "iuf":
+            _check(node, path)
+            yield name, node
+
+
+def _node(file: Any, name: Any, path: Path) -> Any:
+    """Return what is at a path within a file, never following it into another."""
+    h5py = library()
+    if not isinstance(name, str) or not name.strip("/") or "\0" in name:
+        raise Undecodable(f"{path}: {str(name)[:100]!r} is no path within a file")
+    node = file
+    for step in name.strip("/").split("/"):
+        if not isinstance(node, h5py.Group):
+            raise Undecodable(f"{path}: {name[:100]!r} leads through a dataset")
+        link = node.get(step, getlink=True)
+        if isinstance(link, h5py.ExternalLink):
+            raise Undecodable(f"{path}: {name[:100]!r} leads into another file")
+        if (node := node.get(step)) is None:
+            raise NotReady(f"{path} has no {name[:100]!r} yet")
+    return node
+
+
+def _check(node: Any, path: Path) -> None:
+    """Raise Undecodable for what cannot be read within bounds, or from this file."""
+    where = f"{path}: {node.name}"
+    kinds = [node.dtype[i].kind for i in range(len(node.dtype.names or ()))]
+    if node.shape is None or any(k not in "iuf" for k in kinds or node.dtype.kind):
+        raise Undecodable(f"{where} holds {node.dtype}, no numbers")
+    if node.external or _is_elsewhere(node, path):
+        raise Undecodable(f"{where} has its numbers in other files")
+    if not node.chunks:
+        return
+    h5py = library()
+    plist = node.id.get_create_plist()
+    filters = [plist.get_filter(i)[0] for i in range(plist.get_nfilters())]
+    absent = [code for code in filters if not h5py.h5z.filter_avail(code)]
+    if absent:
+        raise Undecodable(f"{where} is compressed by filters not installed: {absent}")
+    chunk_bytes = int(np.prod(node.chunks, dtype=object)) * node.dtype.itemsize
+    if chunk_bytes > _MAX_CHUNK_BYTES or filters.count(_DEFLATE) > 1:
+        raise Undecodable(f"{where} is stored in pieces of {chunk_bytes} bytes")
+
+
+def _is_elsewhere(node: Any, path: Path) -> bool:
+    """Whether a virtual dataset has parts that are not in files beside this one."""
+    if not node.is_virtual:
+        return False
+    names = {source.file_name for source in node.virtual_sources()}
+    return any(
+        name != "." and (path.parent / name).resolve().parent != path.parent
+        for name in names
+    )
