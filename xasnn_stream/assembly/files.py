@@ -14,9 +14,6 @@ from urllib.parse import unquote, urlsplit
 from xasnn_stream.assembly.decoders.decoder import Undecodable, regular_size
 from xasnn_stream.errors import UsageError
 
-TIMEOUT_S = 60.0
-"""Writers close their files seconds after the run; a copy over a network takes longer."""
-
 _LONGEST = 4096
 
 
@@ -31,7 +28,7 @@ class Files:
 
     roots: Sequence[Path] | None = ()
     renamed: Mapping[str, Path] = field(default_factory=dict[str, Path])
-    timeout_s: float = TIMEOUT_S
+    timeout_s: float = 60.0
 
     def path_of(self, resource: Mapping[str, Any]) -> Path:
         """Return where the file of a Resource or StreamResource is.
