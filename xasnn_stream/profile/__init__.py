@@ -3,6 +3,7 @@
 Addresses, keys, limits and folders are deployment and have no place in a profile.
 """
 
+from xasnn_stream.profile.files import shipped_profiles
 from xasnn_stream.profile.load import (
     Profile,
     check_profile,
@@ -15,4 +16,5 @@ __all__ = [
     "check_profile",
     "load_profile",
     "parse_overrides",
+    "shipped_profiles",
 ]

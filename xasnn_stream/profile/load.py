@@ -1,22 +1,20 @@
 """Reads, checks and resolves profiles."""
 
-import difflib
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, get_args
 
-import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from xasnn_stream.assembly.settings import AssemblySettings
 from xasnn_stream.engine.settings import EngineSettings
 from xasnn_stream.errors import ProfileError
+from xasnn_stream.profile.files import read_profile, read_value
+from xasnn_stream.profile.hints import hint
 from xasnn_stream.profile.model import ProfileModel
-from xasnn_stream.shipped import shipped_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +62,9 @@ def parse_overrides(settings: Sequence[str]) -> dict[str, object]:
         if not equals or not key:
             raise ProfileError(f"--set {setting} is not key=value")
         try:
-            overrides[key] = yaml.load(value, _Loader)  # noqa: S506  (a SafeLoader)
-        except yaml.YAMLError as error:
-            raise ProfileError(f"--set {setting}: {_one_line(error)}") from None
+            overrides[key] = read_value(value)
+        except ProfileError as error:
+            raise ProfileError(f"--set {setting}: {error}") from None
     return overrides
 
 
@@ -74,11 +72,10 @@ def _resolve(
     name_or_path: str, overrides: Mapping[str, object]
 ) -> tuple[Profile | None, list[str]]:
     try:
-        path = _find(name_or_path)
-        values = _read(path)
+        values = read_profile(name_or_path)
         for key, value in overrides.items():
             _override(values, key, value)
-        model = ProfileModel.model_validate({"name": path.stem} | values)
+        model = ProfileModel.model_validate(values)
     except ProfileError as error:
         return None, [str(error)]
     except ValidationError as error:
@@ -93,32 +90,6 @@ def _resolve(
         model.name, sha256, model.assembly(), model.engine(sha256), model.model
     )
     return profile, []
-
-
-def _find(name_or_path: str) -> Path:
-    if "/" in name_or_path or name_or_path.endswith((".yaml", ".yml")):
-        return Path(name_or_path)
-    folder = shipped_folder("profiles")
-    path = folder / f"{name_or_path}.yaml"
-    if not path.is_file():
-        known = sorted(p.stem for p in folder.glob("*.yaml"))
-        raise ProfileError(
-            f"there is no profile {name_or_path!r}{_hint(name_or_path, known)}; "
-            f"known are: {', '.join(known) or 'none'}; or give the path of a YAML file"
-        )
-    return path
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        values = yaml.load(path.read_text("utf-8"), _Loader)  # noqa: S506  (safe)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ProfileError(f"cannot read {path}: {_one_line(error)}") from None
-    except yaml.YAMLError as error:
-        raise ProfileError(f"{path} is not YAML: {_one_line(error)}") from None
-    if not isinstance(values, dict):
-        raise ProfileError(f"{path} holds no keys and values")
-    return {str(key): value for key, value in values.items()}
 
 
 def _override(values: Any, key: str, value: object) -> None:
@@ -144,7 +115,7 @@ def _sentence(mistake: ErrorDetails) -> str:
     where = ".".join(str(part) for part in mistake["loc"])
     if mistake["type"] == "extra_forbidden":
         *parents, name = mistake["loc"]
-        return f"{where}: unknown key{_hint(str(name), _keys_at(parents))}"
+        return f"{where}: unknown key{hint(str(name), _keys_at(parents))}"
     if mistake["type"] == "missing":
         return f"{where}: is required"
     text = mistake["msg"].removeprefix("Value error, ")
@@ -170,30 +141,3 @@ def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
         yield annotation
     for argument in get_args(annotation):
         yield from _models_in(argument)
-
-
-def _hint(name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    return f" (did you mean {near[0]}?)" if near else ""
-
-
-def _one_line(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return " ".join(str(error).split())
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML's safe loader, refusing a key that stands twice."""
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                continue
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key.value!r} stands twice", key.start_mark
-                )
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)

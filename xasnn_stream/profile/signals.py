@@ -18,7 +18,7 @@ from xasnn_stream.profile.section import (
 
 Unit = Literal["counts", "V", "mV", "uV", "A", "mA", "uA", "nA", "pA"]
 
-_PREFIXES = {"": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9, "p": 1e-12}
+_DECADES = {"": 0, "m": -3, "u": -6, "n": -9, "p": -12}
 _BRACES = re.compile(r"\{[^{}]*\}|[{}]")
 
 
@@ -185,18 +185,18 @@ class SignalModel(Section):
             keys_from=self.keys_from or "",
             exclude=tuple(self.exclude),
             expression=self.expression or "",
-            scale=self.polarity * _size(self.unit),
+            scale=self.polarity * 10.0 ** _decades(self.unit),
             gain_log10=self.gain_log10.settings(),
         )
 
     def _ratio(self, unit: str | None) -> float:
         """Return how many units of the reading are in `unit`."""
-        return 1.0 if unit is None else _size(unit) / _size(self.unit)
+        return 1.0 if unit is None else 10.0 ** (_decades(unit) - _decades(self.unit))
 
 
-def _size(unit: str | None) -> float:
-    """Return a unit in V, A or counts."""
-    return 1.0 if unit in (None, "counts") else _PREFIXES[unit[:-1]]
+def _decades(unit: str | None) -> int:
+    """Return the decimal exponent of a unit in V, A or counts."""
+    return 0 if unit in (None, "counts") else _DECADES[unit[:-1]]
 
 
 def _quality(unit: str | None) -> str | None:

@@ -1,0 +1,10 @@
+"""The nearest of the names that exist, for a name that does not."""
+
+import difflib
+from collections.abc import Sequence
+
+
+def hint(name: str, known: Sequence[str]) -> str:
+    """Return ` (did you mean …?)`, or nothing if no name is near."""
+    near = difflib.get_close_matches(name, known, n=1)
+    return f" (did you mean {near[0]}?)" if near else ""
