@@ -1,13 +1,15 @@
 """What the verdict on one estimate is made of."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from xasnn_stream.engine.batch import Batch
 from xasnn_stream.engine.context import Context
-from xasnn_stream.engine.intake import is_given
+from xasnn_stream.engine.intake import has_reference, is_given, needed_roles
+from xasnn_stream.engine.settings import EngineSettings
 from xasnn_stream.estimate import Descriptor
 from xasnn_stream.physics.signals.counts import CHANNEL_REASONS, EXCLUDED, PLATEAU, USED
 from xasnn_stream.physics.signals.single import plateau
@@ -31,7 +33,9 @@ class Evidence:
     `foreseen_step_std` the relative error of an edge step that had to be foreseen,
     `elements` those of a detector that could not be summed, with the reason. `damping` is
     the factor and its error by which fluorescence is damped, `thickness` the edge step in
-    transmission, `excess` how often larger the noise is than counts explain.
+    transmission, `excess` how often larger the noise is than counts explain. Of channels
+    `saturated` and `weak` is said how many points were; `named_shift_ev` is how far the
+    run says that its edge is from the tabulated one, where that is too far.
     """
 
     run: Run
@@ -54,6 +58,9 @@ class Evidence:
     damping: tuple[float, float] | None
     thickness: float | None
     excess: float | None
+    saturated: Mapping[str, int]
+    weak: Mapping[str, int]
+    named_shift_ev: float | None
 
 
 def gather(
@@ -67,6 +74,7 @@ def gather(
     energy = batch.energy_ev(row)
     outliers = batch.outliers[row, : len(energy)].cpu().numpy()
     glitches = {*energy[outliers].tolist(), *batch.cleaned.doubted_ev(row)}
+    saturated, weak = untrusted(spectrum, context.settings)
     return Evidence(
         run=spectrum.run,
         n_missed=spectrum.accounting.n_missed,
@@ -93,6 +101,9 @@ def gather(
         damping=_damping(batch, row),
         thickness=_thickness(context, spectrum, batch, row),
         excess=_known(float(batch.sample.excess[row])),
+        saturated=saturated,
+        weak=weak,
+        named_shift_ev=_named_shift(context, spectrum),
         clipped=tuple(
             role
             for role, readings in spectrum.channels.items()
@@ -101,6 +112,37 @@ def gather(
             and PLATEAU <= plateau(readings) < len(readings)
         ),
     )
+
+
+def untrusted(
+    spectrum: Spectrum, settings: EngineSettings
+) -> tuple[dict[str, int], dict[str, int]]:
+    """Return how many points are too large, and too small, by channel that has any.
+
+    Only channels that are read count, and a point of several elements once.
+    """
+    saturated, weak = dict[str, int](), dict[str, int]()
+    read = {*needed_roles(settings)}
+    if has_reference(spectrum, settings):
+        read |= {"it", "ir"}
+    for role, (low, high) in settings.ranges.items():
+        if role in read & spectrum.channels.keys():
+            size = np.abs(spectrum.channels[role])
+            size = size.reshape(len(size), -1)
+            saturated[role] = int((size >= high).any(1).sum())
+            weak[role] = int((size < low).any(1).sum())
+    return _positive(saturated), _positive(weak)
+
+
+def _positive(counts: dict[str, int]) -> dict[str, int]:
+    return {role: count for role, count in counts.items() if count}
+
+
+def _named_shift(context: Context, spectrum: Spectrum) -> float | None:
+    if spectrum.e0_ev is None:
+        return None
+    shift = spectrum.e0_ev - context.edge_ev
+    return None if abs(shift) <= context.settings.quality.max_e0_shift_ev else shift
 
 
 def _foreseen(batch: Batch, row: int) -> float | None:

@@ -1,5 +1,7 @@
 """Whether a sweep can be read at all, or the one reason why not."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from xasnn_stream.edges import edge_energy_ev
@@ -29,14 +31,26 @@ def doubt(
             "wrong_edge",
             f"the run names {' '.join(named)}, the model reads {element} {edge}",
         )
+    if spectrum.mode and spectrum.mode not in ROLES:
+        text = f"the run was measured in mode {spectrum.mode!r}, which is neither "
+        return Reason("unknown_mode", text + " nor ".join(ROLES))
+    settings = settings_of(spectrum, settings)
     if is_given(spectrum, settings):
         return _unusable(spectrum.energy_ev, {"mu": spectrum.channels["mu"]})
     roles = needed_roles(settings)
     missing = [role for role in roles if role not in spectrum.channels]
     if missing:
         return Reason("no_signal", f"no signal {' or '.join(missing)} in this run")
-    counts = {role: _working(_without_offset(spectrum, role)) for role in roles}
+    counts = {role: _working(_net(spectrum, role)) for role in roles}
     return _unusable(spectrum.energy_ev, counts)
+
+
+def settings_of(spectrum: Spectrum, settings: EngineSettings) -> EngineSettings:
+    """Return the settings by which a sweep is read: a run may name its own mode."""
+    mode = spectrum.mode
+    if mode == "transmission" or mode == "fluorescence":
+        return replace(settings, mode=mode)
+    return settings
 
 
 def needed_roles(settings: EngineSettings) -> tuple[str, ...]:
@@ -82,12 +96,14 @@ def has_transmission(spectrum: Spectrum, settings: EngineSettings) -> bool:
 
 def _counts(spectrum: Spectrum, *roles: str) -> bool:
     """Return whether readings are finite and above the dark level at all points."""
-    counts = [_without_offset(spectrum, role) for role in roles]
+    counts = [_net(spectrum, role) for role in roles]
     return all(np.isfinite(c).all() and (c > 0).all() for c in counts)
 
 
-def _without_offset(spectrum: Spectrum, role: str) -> FloatArray:
-    return spectrum.channels[role] - spectrum.offsets.get(role, 0.0)
+def _net(spectrum: Spectrum, role: str) -> FloatArray:
+    """Return readings less their dark level, of the amplifier's polarity and gain."""
+    dark, scale = spectrum.offsets.get(role, 0.0), spectrum.scales.get(role, 1.0)
+    return (spectrum.channels[role] - dark) * scale
 
 
 def _unusable(energy: FloatArray, channels: dict[str, FloatArray]) -> Reason | None:

@@ -31,7 +31,7 @@ class Readings:
 
     def has(self, role: str) -> bool:
         """Return whether any sweep has the channel."""
-        return any(role in spectrum.channels for spectrum in self._spectra)
+        return bool(self._having(role))
 
     def raw(self, role: str) -> Tensor:
         """Return readings as they came, `batch x points` or `batch x points x elements`."""
@@ -44,14 +44,24 @@ class Readings:
         return torch.stack([stack(e, self._device)[0] for e in elements], -1)
 
     def dark(self, role: str) -> Tensor:
-        """Return the dark level of each sweep, `batch x 1`."""
-        levels = [s.offsets.get(role, 0.0) for s in self._spectra]
-        return torch.tensor(levels, device=self._device).double().unsqueeze(-1)
+        """Return the dark level of each sweep, in the shape of one point of `raw`."""
+        return self._level(role, [s.offsets.get(role, 0.0) for s in self._spectra])
+
+    def scale(self, role: str) -> Tensor:
+        """Return what net readings are multiplied by, in the shape of one of `raw`."""
+        return self._level(role, [s.scales.get(role, 1.0) for s in self._spectra])
 
     def net(self, role: str) -> Tensor:
-        """Return readings less their dark level."""
-        raw, dark = self.raw(role), self.dark(role)
-        return raw - (dark if raw.dim() == 2 else dark.unsqueeze(-1))
+        """Return readings less their dark level, of one polarity and gain."""
+        return (self.raw(role) - self.dark(role)) * self.scale(role)
+
+    def _level(self, role: str, levels: list[float]) -> Tensor:
+        level = torch.tensor(levels, device=self._device).double().unsqueeze(-1)
+        has_elements = any(s.channels[role].ndim > 1 for s in self._having(role))
+        return level.unsqueeze(-1) if has_elements else level
+
+    def _having(self, role: str) -> list[Spectrum]:
+        return [s for s in self._spectra if role in s.channels]
 
     def where(self, flags: list[bool], one: Tensor, other: Tensor) -> Tensor:
         """Take rows of `one` where flagged, else of `other`."""
@@ -100,11 +110,14 @@ def _counted(
     read: Readings, settings: EngineSettings, role: str, factor: Tensor | float
 ) -> Counted:
     """Return a channel with its counting noise; a rate is counted for the sweep's dwell."""
-    raw, dark = read.raw(role), read.dark(role)
+    raw, scale = read.raw(role), read.scale(role)
     per_unit = read.raw("dwell") * settings.counts_per_unit[role]
     if raw.dim() == 3:
-        dark, per_unit = dark.unsqueeze(-1), per_unit.unsqueeze(-1)
-    return counted(raw, per_unit, dark, factor=factor)
+        per_unit = per_unit.unsqueeze(-1)
+    # Counts are of the reading as it came, whose polarity may be negative.
+    return counted(
+        raw * scale, per_unit / scale.abs(), read.dark(role) * scale, factor=factor
+    )
 
 
 def _sigma(i0: Counted, seen: Counted, elements: Tensor, through: bool) -> Tensor:

@@ -18,7 +18,7 @@ from xasnn_stream.engine.batch import compute, on_host
 from xasnn_stream.engine.cleaning import clean
 from xasnn_stream.engine.context import Context
 from xasnn_stream.engine.foil import Foil
-from xasnn_stream.engine.intake import doubt, out_of_range
+from xasnn_stream.engine.intake import doubt, out_of_range, settings_of
 from xasnn_stream.engine.model import Model, load_model
 from xasnn_stream.engine.report import perhaps_too_early, reject, report, unusable
 from xasnn_stream.engine.settings import EngineSettings
@@ -91,18 +91,19 @@ class Engine:
                 taken.append(index)
             else:
                 estimates[index] = reject(self._context, spectrum, problem)
-        if taken:
+        for alike in _alike(spectra, taken):
             with torch.no_grad():
-                estimates |= self._measured(spectra, taken)
+                estimates |= self._measured(spectra, alike)
         return [estimates[index] for index in range(len(spectra))]
 
     def _measured(
         self, spectra: Sequence[Spectrum], taken: Sequence[int]
     ) -> dict[int, Estimate]:
-        """Return the estimates of the sweeps `taken`, by their place."""
-        context = self._context
+        """Return the estimates of the sweeps `taken`, all alike, by their place."""
         chosen = [spectra[index] for index in taken]
-        absorption = absorb(chosen, self.settings, self.device)
+        settings = settings_of(chosen[0], self.settings)
+        context = replace(self._context, settings=settings)
+        absorption = absorb(chosen, settings, self.device)
         estimates: dict[int, Estimate] = {}
         rows: list[int] = []
         for row, problem in enumerate(self._ranges(absorption)):
@@ -165,3 +166,18 @@ class Engine:
         self.foil_note = (
             f"foil {foil.name}: {points} off its curve {done}, at {energies} eV"
         )
+
+
+def _alike(spectra: Sequence[Spectrum], taken: Sequence[int]) -> list[list[int]]:
+    """Divide sweeps into those of one mode, whose detectors have as many elements."""
+    groups: dict[tuple[object, ...], list[int]] = {}
+    for index in taken:
+        spectrum = spectra[index]
+        elements = {
+            (role, *readings.shape[1:])
+            for role, readings in spectrum.channels.items()
+            if readings.ndim > 1
+        }
+        key = (spectrum.mode, *sorted(elements))
+        groups.setdefault(key, []).append(index)
+    return list(groups.values())

@@ -1,6 +1,6 @@
 """When an estimate may be believed, and the reasons when not: one table of checks."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from xasnn_stream.engine.evidence import Evidence
 from xasnn_stream.estimate import Verdict
@@ -117,9 +117,26 @@ def _flaws(evidence: Evidence) -> Iterator[Reason]:
         yield Reason(
             "excess_noise", text + "is counts_per_unit right, the beam steady?"
         )
+    yield from _readings(evidence)
     if evidence.clipped:
         names = ", ".join(evidence.clipped)
         yield Reason("clipped", f"{names} stands still at its end, as if saturated")
+
+
+def _readings(evidence: Evidence) -> Iterator[Reason]:
+    if evidence.saturated:
+        text = f"too strong for the detector: {_points(evidence.saturated)} above what "
+        yield Reason("saturated", text + "the profile trusts")
+    if evidence.weak:
+        text = f"too weak for the detector: {_points(evidence.weak)} below what "
+        yield Reason("low_signal", text + "the profile trusts")
+    if evidence.named_shift_ev is not None:
+        text = f"the run names an edge {evidence.named_shift_ev:+.1f} eV from the "
+        yield Reason("wrong_e0", text + "tabulated one; not used, but look at its plan")
+
+
+def _points(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} points of {role}" for role, count in counts.items())
 
 
 def _amplitudes(evidence: Evidence) -> Iterator[Reason]:

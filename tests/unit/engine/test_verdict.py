@@ -41,6 +41,9 @@ CLEAN = Evidence(
     damping=None,
     thickness=None,
     excess=None,
+    saturated={},
+    weak={},
+    named_shift_ev=None,
 )
 
 
