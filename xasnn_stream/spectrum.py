@@ -74,6 +74,8 @@ class Spectrum:
         profile's mode.
     e0_ev
         Where the run says its edge is, None if it does not.
+    waited_s
+        How long the run's files were waited for after its end.
     time
         Epoch seconds of the first and the last event.
     problem
@@ -96,6 +98,7 @@ class Spectrum:
     scales: Mapping[str, float] = field(default_factory=lambda: dict[str, float]())
     mode: str = ""
     e0_ev: float | None = None
+    waited_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
 
@@ -38,15 +39,41 @@ class Rows:
         """Return how many rows are missing, given the number the stop announced."""
         return max(self.highest, announced or 0) - len(self._rows)
 
-    def columns(self, count: int) -> FloatArray:
-        """Return the rows in order of `seq_num` as an array `count x rows`."""
-        ordered = [self._rows[seq_num] for seq_num in sorted(self._rows)]
+    def __contains__(self, seq_num: int) -> bool:
+        return seq_num in self._rows
+
+    def row(self, seq_num: int) -> tuple[float, ...]:
+        """Return one row; KeyError if it did not come."""
+        return self._rows[seq_num]
+
+    def after(self, seq_num: int, *, gapless: bool) -> list[int]:
+        """Return the numbers of the rows behind one, up to the first gap if `gapless`."""
+        if not gapless:
+            return sorted(number for number in self._rows if number > seq_num)
+        found: list[int] = []
+        while seq_num + 1 in self._rows:
+            seq_num += 1
+            found.append(seq_num)
+        return found
+
+    def absent(self, announced: int | None, most: int) -> list[int]:
+        """Return the numbers of up to `most` rows that are missing."""
+        last = max(self.highest, announced or 0)
+        gaps = (number for number in range(1, last + 1) if number not in self._rows)
+        return list(islice(gaps, most))
+
+    def columns(self, numbers: Sequence[int], count: int) -> FloatArray:
+        """Return rows as an array `count x rows`; NaN in those that did not come."""
+        nothing = (math.nan,) * count
+        ordered = [self._rows.get(number, nothing) for number in numbers]
         if not ordered:
             return np.empty((count, 0))
         return np.ascontiguousarray(np.array(ordered, dtype=np.float64).T)
 
 
-def span(times: Sequence[float], fallback: tuple[float, float]) -> tuple[float, float]:
+def span(
+    times: Sequence[float] | FloatArray, fallback: tuple[float, float]
+) -> tuple[float, float]:
     """Return the first and last time, each from `fallback` where it is unknown."""
     if not len(times):
         return fallback

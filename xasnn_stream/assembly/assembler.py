@@ -1,4 +1,4 @@
-"""Documents in, spectra out: routes documents to their runs and closes runs.
+"""Documents in, spectra out: opens runs, gives them their documents, closes them.
 
 Nothing here raises, whatever documents come: they come from a network.
 """
@@ -6,52 +6,26 @@ Nothing here raises, whatever documents come: they come from a network.
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, cast
+from dataclasses import replace
+from typing import Any
 
-from xasnn_stream.assembly.accounting import MAX_ROWS
+from xasnn_stream.assembly.collect import collector
+from xasnn_stream.assembly.files import Files
+from xasnn_stream.assembly.header import read_header
 from xasnn_stream.assembly.matching import choose
-from xasnn_stream.assembly.metadata import uid_in, whole
-from xasnn_stream.assembly.orphans import Orphan, Orphans
-from xasnn_stream.assembly.pages import unrolled
+from xasnn_stream.assembly.metadata import uid_in
+from xasnn_stream.assembly.orphans import Orphan
 from xasnn_stream.assembly.patience import Patience
-from xasnn_stream.assembly.run import OpenRun, finish, read_header, so_far
+from xasnn_stream.assembly.routing import Key, Route, Router
+from xasnn_stream.assembly.run import OpenRun
 from xasnn_stream.assembly.settings import AssemblySettings
-from xasnn_stream.spectrum import Spectrum
+from xasnn_stream.spectrum import RunEnded, Spectrum
 from xasnn_stream.telemetry.counters import Counters
 
 MAX_OPEN_RUNS = 256
 """Runs kept open; beyond it the one longest untouched is closed."""
 
 _MAX_FINISHED = 10_000
-_MAX_DESCRIPTORS = 1_000
-
-Key = tuple[str, str]
-"""Source and uid: the same run may come from two sources, and then is two."""
-
-
-@dataclass(slots=True)
-class _Route:
-    """What is known of a run; `run` is None if no profile took it.
-
-    `touched_s` is when its last document was assembled, `received_s` when its newest
-    row was received, None once a partial spectrum told of it. `released` runs have had
-    their incomplete final spectrum.
-    """
-
-    run: OpenRun | None
-    touched_s: float
-    received_s: float | None = None
-    released: bool = False
-    descriptors: list[Key] = field(default_factory=lambda: list[Key]())
-
-
-@dataclass(frozen=True, slots=True)
-class _Stream:
-    """Where the events of a descriptor go; `run` is None where nobody wants them."""
-
-    route: _Route
-    run: OpenRun | None
 
 
 class Assembler:
@@ -59,7 +33,8 @@ class Assembler:
 
     `settings` are the profiles in order of preference, `max_open_runs` bounds what is
     kept: beyond it, the run longest untouched is closed as incomplete. `clock` gives
-    seconds and only decides how long silence is borne.
+    seconds and only decides how long silence, and files, are waited for. `files` says
+    which files documents may name; none by default.
     """
 
     def __init__(
@@ -69,24 +44,17 @@ class Assembler:
         max_open_runs: int = MAX_OPEN_RUNS,
         patience: Patience | None = None,
         clock: Callable[[], float] = time.monotonic,
+        files: Files | None = None,
     ) -> None:
         self._settings = tuple(settings)
         self._counters = counters
         self._max_open_runs = max_open_runs
         self._patience = patience or Patience()
         self._clock = clock
-        self._received_s = 0.0
-        self._routes: dict[Key, _Route] = {}
-        self._streams: dict[Key, _Stream] = {}
+        self._files = files or Files(roots=(), renamed={}, timeout_s=0.0)
+        self._router = Router(counters, self._patience)
         self._finished: OrderedDict[Key, None] = OrderedDict()
-        self._orphans = Orphans()
-        self._receivers = {
-            "start": self._start,
-            "descriptor": self._descriptor,
-            "event": self._event,
-            "event_page": self._event_page,
-            "stop": self._stop,
-        }
+        self._ended: list[RunEnded] = []
 
     def receive(
         self,
@@ -98,18 +66,30 @@ class Assembler:
         """Take one document; return the spectra it completes.
 
         A document that cannot be used is counted. Documents are never changed.
-        `received_s` says when a row came, by default now.
+        `received_s` says when it came, by default now.
         """
-        receiver = self._receivers.get(name)
-        if receiver is None:
-            return []  # documents of external data; step scans have none
-        self._received_s = self._clock() if received_s is None else received_s
-        return receiver(doc, source)
+        now_s = self._clock() if received_s is None else received_s
+        if name == "start":
+            return self._start(doc, source, now_s)
+        spectra: list[Spectrum] = []
+        for route in self._router.receive(name, doc, source, now_s, self._finished):
+            spectra += self._served(route)
+        return spectra
 
     def is_open(self, uid: str, source: str) -> bool:
         """Whether a run is open that a profile took and that has no result yet."""
-        route = self._routes.get((source, uid))
+        route = self._router.routes.get((source, uid))
         return route is not None and route.run is not None and not route.released
+
+    @property
+    def waits(self) -> bool:
+        """Whether runs that are over wait for their files."""
+        return any(route.stop is not None for route in self._router.routes.values())
+
+    def take_ended(self) -> list[RunEnded]:
+        """Return the runs that ended since the last call; their spectra came before."""
+        ended, self._ended = self._ended, []
+        return ended
 
     def partials(self, sources: Collection[str]) -> list[tuple[Spectrum, float]]:
         """Return what there is so far of the open runs of `sources` that grew.
@@ -119,25 +99,34 @@ class Assembler:
         the one that grew last first.
         """
         grown = [
-            (route.received_s, route.run, route)
-            for key, route in self._routes.items()
-            if key[0] in sources and route.run and route.received_s is not None
+            (route.received_s, route.sweeps, route)
+            for key, route in self._router.routes.items()
+            if key[0] in sources and route.sweeps and route.received_s is not None
         ]
         grown.sort(key=lambda item: item[0], reverse=True)
         for _, _, route in grown:
             route.received_s = None
-        return [(so_far(run), received_s) for received_s, run, _ in grown]
+        return [
+            (spectrum, received_s)
+            for received_s, sweeps, _ in grown
+            for spectrum in sweeps.so_far()
+        ]
 
     def release_idle_runs(self) -> list[Spectrum]:
-        """Return incomplete spectra of runs whose end seems lost; see `Patience`.
+        """Return spectra of runs whose end seems lost, or that waited for long enough.
 
-        They stay open: should they go on after all, a complete spectrum follows at
-        their stop, but no second incomplete one. After the longest patience they are
-        closed.
+        Those whose end seems lost (see `Patience`) stay open: should they go on after
+        all, complete spectra follow at their stop, but no second incomplete ones. After
+        the longest patience they are closed. A run that is over and waits for files is
+        asked again whether they are there.
         """
         now_s = self._clock()
+        self._router.expire(now_s)
         released: list[Spectrum] = []
-        for key, route in list(self._routes.items()):
+        for key, route in list(self._router.routes.items()):
+            if route.stop is not None:
+                released += self._close_when_whole(key, route, now_s)
+                continue
             silent_s = now_s - route.touched_s
             whole = route.run is not None and route.run.has_announced_rows
             if silent_s > self._patience.dead_s:
@@ -148,14 +137,14 @@ class Assembler:
 
     def take_orphans(self) -> list[Orphan]:
         """Return what came of unknown runs since the last call, each run once."""
-        return self._orphans.take()
+        return self._router.orphans.take()
 
     def forget_run(self, uid: str, source: str) -> None:
         """Let go of a run, open or finished, so that it may come again."""
         key = (source, uid)
         self._finished.pop(key, None)
-        if key in self._routes:
-            self._forget(key)
+        if key in self._router.routes:
+            self._router.forget(key)
 
     def forget_open_runs(self, source: str) -> list[str]:
         """Let go of the runs of `source` that are open, without a result; counted.
@@ -163,129 +152,121 @@ class Assembler:
         Returns their uids.
         """
         forgotten: list[str] = []
-        for key in [key for key in self._routes if key[0] == source]:
-            route = self._forget(key)
-            if route.run is not None and not route.released:
+        for key in self._of(source):
+            route = self._router.forget(key)
+            if route.sweeps is not None and not route.released:
                 self._counters.add("runs_forgotten_total")
                 forgotten.append(key[1])
         return forgotten
 
-    def close_open_runs(self, source: str) -> list[Spectrum]:
-        """Close all runs of `source` that are open; they are incomplete."""
-        keys = [key for key in self._routes if key[0] == source]
-        return [s for key in keys for s in self._close(key, None)]
+    def close_open_runs(self, source: str, *, wait: bool = False) -> list[Spectrum]:
+        """Close all runs of `source` that are open; those without a stop are incomplete.
 
-    def _start(self, doc: Mapping[str, Any], source: str) -> list[Spectrum]:
+        With `wait`, those that wait for their files stay open until they have them.
+        """
+        spectra: list[Spectrum] = []
+        for key in self._of(source):
+            route = self._router.routes[key]
+            if wait and route.stop is not None:
+                route.late_until_s = 0.0
+                spectra += self._close_when_whole(key, route, self._clock())
+            else:
+                spectra += self._close(key, route.stop)
+        return spectra
+
+    def _of(self, source: str) -> list[Key]:
+        return [key for key in self._router.routes if key[0] == source]
+
+    def _start(
+        self, doc: Mapping[str, Any], source: str, now_s: float
+    ) -> list[Spectrum]:
         uid = uid_in(doc.get("uid"))
         if uid is None:
-            return self._reject("invalid", source)
+            self._router.reject("invalid", source)
+            return []
         key = (source, uid)
-        if key in self._routes or key in self._finished:
+        if key in self._router.routes or key in self._finished:
             return []  # the same start once more
-        released: list[Spectrum] = []
-        while len(self._routes) >= self._max_open_runs:
-            longest = min(self._routes, key=lambda k: self._routes[k].touched_s)
-            released += self._close(longest, None)
+        spectra: list[Spectrum] = []
+        while len(self._router.routes) >= self._max_open_runs:
+            longest = min(self._router.routes.items(), key=lambda kr: kr[1].touched_s)
+            spectra += self._close(longest[0], longest[1].stop)
         settings = choose(doc, self._settings)
-        run = None
+        route = Route(key, None, now_s)
         if settings is None:
             self._counters.add("runs_ignored_total")
         else:
-            run = OpenRun(settings, read_header(doc, uid, settings, source))
-        self._routes[key] = _Route(run, self._clock())
-        return released
+            header = read_header(doc, uid, settings, source)
+            route.run = OpenRun(settings, header, self._files)
+            route.sweeps = collector(route.run)
+        for served in self._router.open(key, route):
+            spectra += self._served(served)
+        return spectra
 
-    def _descriptor(self, doc: Mapping[str, Any], source: str) -> list[Spectrum]:
-        uid, start = doc.get("uid"), uid_in(doc.get("run_start"))
-        if not isinstance(uid, str) or start is None:
-            return self._reject("invalid", source)
-        route = self._routes.get((source, start))
-        if route is None:
-            return self._orphan(source, start)
-        run = route.run
-        wanted = run is not None and doc.get("name") == run.settings.energy.stream
-        key = (source, uid)
-        if key not in self._streams and len(route.descriptors) < _MAX_DESCRIPTORS:
-            route.descriptors.append(key)
-            self._streams[key] = _Stream(route, run if wanted else None)
-        return []
+    def _served(self, route: Route) -> list[Spectrum]:
+        """Return what a run can tell after one of its documents."""
+        spectra: list[Spectrum] = []
+        if route.sweeps is not None:
+            spectra = self._count(route, route.sweeps.advance())
+        if route.stop is None or route.key not in self._router.routes:
+            return spectra
+        return spectra + self._close_when_whole(route.key, route, self._clock())
 
-    def _event(self, doc: Mapping[str, Any], source: str) -> list[Spectrum]:
-        descriptor = doc.get("descriptor")
-        if not isinstance(descriptor, str):
-            return self._reject("invalid", source)
-        stream = self._streams.get((source, descriptor))
-        if stream is None:
-            return self._orphan(source)
-        stream.route.touched_s = self._clock()
-        if stream.run is None:
+    def _close_when_whole(self, key: Key, route: Route, now_s: float) -> list[Spectrum]:
+        """Close a run whose stop came, unless documents or files may still come."""
+        if route.run is None or route.sweeps is None or route.stop is None:
+            return self._close(key, route.stop)
+        if now_s < route.late_until_s and route.run.lacks(route.stop):
             return []
-        seq_num, data = whole(doc.get("seq_num")) or 0, doc.get("data")
-        if not 0 < seq_num <= MAX_ROWS or not isinstance(data, Mapping):
-            return self._reject("invalid", source)
-        stream.route.received_s = self._received_s
-        stream.run.put(seq_num, doc.get("time"), cast(Mapping[str, Any], data))
-        return []
-
-    def _event_page(self, doc: Mapping[str, Any], source: str) -> list[Spectrum]:
-        events = unrolled(doc)
-        if events is None:
-            return self._reject("invalid", source)
-        for event in events:
-            self._event(event, source)
-        return []
-
-    def _stop(self, doc: Mapping[str, Any], source: str) -> list[Spectrum]:
-        start = uid_in(doc.get("run_start"))
-        if start is None:
-            return self._reject("invalid", source)
-        if (source, start) not in self._routes:
-            return self._orphan(source, start)
-        return self._close((source, start), doc)
+        patient = now_s < route.stopped_s + self._files.timeout_s
+        spectra, waits = route.sweeps.finish(route.stop, patient=patient)
+        waited_s = max(0.0, now_s - max(route.stopped_s, route.late_until_s))
+        if route.waited:
+            spectra = [replace(spectrum, waited_s=waited_s) for spectrum in spectra]
+        found = self._count(route, spectra)
+        if waits:
+            route.waited = True
+            return found
+        return found + self._over(key, route)
 
     def _close(self, key: Key, stop: Mapping[str, Any] | None) -> list[Spectrum]:
-        """Forget a run; return its final spectrum unless it was ignored or had it."""
-        route = self._forget(key)
+        """Forget a run; return the spectra that are left, without waiting for more."""
+        route = self._router.routes[key]
+        if route.sweeps is None:
+            return self._over(key, route)
+        spectra, _ = route.sweeps.finish(stop, patient=False)
+        return self._count(route, spectra) + self._over(key, route)
+
+    def _release(self, key: Key, route: Route) -> list[Spectrum]:
+        """Return the incomplete final spectra of a run that stays open."""
+        if route.sweeps is None:
+            return []
+        spectra, _ = route.sweeps.finish(None, patient=False)
+        found = self._count(route, spectra)
+        route.released = True
+        return found
+
+    def _over(self, key: Key, route: Route) -> list[Spectrum]:
+        self._router.forget(key)
         self._finished[key] = None
         if len(self._finished) > _MAX_FINISHED:
             self._finished.popitem(last=False)
-        return self._final(key, route, stop)
-
-    def _release(self, key: Key, route: _Route) -> list[Spectrum]:
-        """Return the incomplete final spectrum of a run that stays open."""
-        spectra = self._final(key, route, None)
-        route.released = True
-        return spectra
-
-    def _final(
-        self, key: Key, route: _Route, stop: Mapping[str, Any] | None
-    ) -> list[Spectrum]:
-        if route.run is None or (route.released and stop is None):
-            return []
-        spectrum = finish(route.run, stop)
-        if route.released and not spectrum.run.complete:
-            return []  # a second incomplete one would tell nothing new
-        outcome = "complete" if spectrum.run.complete else "gapped"
-        if spectrum.problem is not None:
-            outcome = "unusable"
-        self._counters.add("sweeps_total", outcome=outcome)
-        missed = spectrum.accounting.n_missed
-        self._counters.add("rows_missed_total", missed, source=key[0])
-        return [spectrum]
-
-    def _forget(self, key: Key) -> _Route:
-        route = self._routes.pop(key)
-        for descriptor in route.descriptors:
-            self._streams.pop(descriptor, None)
-        return route
-
-    def _orphan(self, source: str, uid: str | None = None) -> list[Spectrum]:
-        """Reject a document whose run is unknown; silent if the run is just over."""
-        if uid is not None and (source, uid) in self._finished:
-            return []
-        self._orphans.put(source, uid)
-        return self._reject("orphan", source)
-
-    def _reject(self, reason: str, source: str) -> list[Spectrum]:
-        self._counters.add("documents_rejected_total", source=source, reason=reason)
+        if route.run is not None and route.stop is not None:
+            run, (source, uid) = route.run, key
+            ended = RunEnded(uid, run.settings.profile, source, len(run.made))
+            self._ended.append(ended)
         return []
+
+    def _count(self, route: Route, spectra: list[Spectrum]) -> list[Spectrum]:
+        """Return what is new among spectra, counted by outcome."""
+        if route.released:
+            # A second incomplete one would tell nothing new.
+            spectra = [spectrum for spectrum in spectra if spectrum.run.complete]
+        for spectrum in spectra:
+            outcome = "complete" if spectrum.run.complete else "gapped"
+            if spectrum.problem is not None:
+                outcome = "unusable"
+            self._counters.add("sweeps_total", outcome=outcome)
+            missed = spectrum.accounting.n_missed
+            self._counters.add("rows_missed_total", missed, source=route.key[0])
+        return spectra

@@ -40,6 +40,7 @@ def times(
     return _without_padding(raw if clock.epoch else raw + began_s)
 
 
+@np.errstate(over="ignore", invalid="ignore")  # readings may be anything
 def together(series: Sequence[Series]) -> tuple[FloatArray, dict[str, FloatArray]]:
     """Return columns of several clocks on one: times `(rows,)`, columns by name.
 
@@ -73,7 +74,7 @@ def together(series: Sequence[Series]) -> tuple[FloatArray, dict[str, FloatArray
             _averaged(*one, grid) if within.sum() > _MUCH_DENSER * len(grid) else one
             for one, within in zip(ordered, inside, strict=True)
         ]
-        # A block at an end may lie to one side of its time: no reading is held past it.
+        # Of a series that ends within a block the mean lies to one side of the time.
         starts, ends = zip(*((at_s[0], at_s[-1]) for at_s, _ in ordered), strict=True)
         grid = grid[(grid >= max(starts)) & (grid <= min(ends))]
     found: dict[str, FloatArray] = {}
@@ -184,10 +185,11 @@ def _averaged(
 
     A reading that is NaN is left out of its mean.
     """
+    # A block more at either end, where there are rows, and no reading is held there.
+    grid = np.concatenate(([2 * grid[0] - grid[1]], grid, [2 * grid[-1] - grid[-2]]))
     middles = (grid[1:] + grid[:-1]) / 2.0
-    # The first and last block are as wide as their neighbours, not as the rest of time.
-    outer = (2 * grid[0] - middles[0], 2 * grid[-1] - middles[-1])
-    limits = np.searchsorted(at_s, np.concatenate(([outer[0]], middles, [outer[1]])))
+    first, last = 2 * grid[0] - middles[0], 2 * grid[-1] - middles[-1]
+    limits = np.searchsorted(at_s, np.concatenate(([first], middles, [last])))
     filled = np.diff(limits) > 0
     starts, end = limits[:-1][filled], limits[-1]
     means = {n: _means(column[:end], starts) for n, column in columns.items()}
@@ -217,7 +219,7 @@ def _interpolated(
     for name, column in columns.items():
         values = column[before]
         part = share[between].reshape(-1, *[1] * (column.ndim - 1))
-        beyond = column[after[between]]
-        values[between] += part * (beyond - values[between])
+        beyond = part * column[after[between]]
+        values[between] = (1.0 - part) * values[between] + beyond
         found[name] = values
     return found

@@ -22,10 +22,11 @@ def energies(
     stream's descriptor. An energy that is not positive and finite is none: what a row
     of zeros reads as, or an angle at which nothing is reflected.
     """
-    if energy.bragg is None:
-        found = readings * _EV_PER_UNIT[energy.unit]
-    else:
-        found = _diffracted(readings, energy.bragg, facts)
+    with np.errstate(all="ignore"):  # readings and facts may be anything
+        if energy.bragg is None:
+            found = readings * _EV_PER_UNIT[energy.unit]
+        else:
+            found = _diffracted(readings, energy.bragg, facts)
     return np.where(np.isfinite(found) & (found > 0), found, np.nan)
 
 
@@ -34,11 +35,10 @@ def _diffracted(
 ) -> FloatArray:
     """E = hc / (2 d sin θ); not finite, or not positive, where sin θ is not."""
     folded = _folded(counts) if bragg.fold == "xor24" else counts
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        turned = np.divide(folded, quantity(facts, bragg.counts_per_degree))
-        degrees = bragg.sign * turned + quantity(facts, bragg.offset_deg)
-        sine = np.sin(np.deg2rad(degrees))
-        return bragg.hc / (2.0 * quantity(facts, bragg.d_spacing) * sine)
+    turned = np.divide(folded, quantity(facts, bragg.counts_per_degree))
+    degrees = bragg.sign * turned + quantity(facts, bragg.offset_deg)
+    sine = np.sin(np.deg2rad(degrees))
+    return np.divide(bragg.hc, 2.0 * quantity(facts, bragg.d_spacing) * sine)
 
 
 def _folded(counts: FloatArray) -> FloatArray:

@@ -28,6 +28,25 @@ def unrolled(page: Mapping[str, Any]) -> Iterator[dict[str, Any]] | None:
     )
 
 
+def unrolled_datums(page: Mapping[str, Any]) -> Iterator[dict[str, Any]] | None:
+    """Return the datums of a datum page, None if its columns do not fit together."""
+    ids, kwargs = _column(page.get("datum_id")), page.get("datum_kwargs")
+    if ids is None or not isinstance(kwargs, Mapping):
+        return None
+    columns = {k: _column(v) for k, v in cast(Mapping[str, Any], kwargs).items()}
+    filled = {k: column for k, column in columns.items() if column is not None}
+    if any(len(column) != len(ids) for column in filled.values()):
+        return None
+    return (
+        {
+            "datum_id": datum_id,
+            "resource": page.get("resource"),
+            "datum_kwargs": {key: column[row] for key, column in filled.items()},
+        }
+        for row, datum_id in enumerate(ids)
+    )
+
+
 def _column(values: Any) -> Sequence[Any] | None:
     if hasattr(values, "tolist"):
         values = values.tolist()

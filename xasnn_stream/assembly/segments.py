@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -102,12 +103,18 @@ class Cutter:
         self._tried: tuple[_Half, _Half] | None = None
         self._halves = 0
 
+    @property
+    def next_sweep(self) -> int:
+        """The number of the sweep under way."""
+        return self._sweeps
+
     def feed(self, energy: FloatArray, event: IntArray) -> list[Cut]:
         """Take rows that are new, `(rows,)` in eV, and return the sweeps that are over.
 
         `event` is the `seq_num` of each row's event.
         """
         first = self._rows.end
+        energy = np.where(np.isfinite(energy), energy, np.nan)
         self._rows.add(energy)
         match self._segment.kind:
             case "per_run":
@@ -150,8 +157,9 @@ class Cutter:
         return Cut(sweep, first, last, direction, ended)
 
     def _events(self, first: int, event: IntArray) -> Iterator[Cut]:
-        starts = np.flatnonzero(np.diff(event, prepend=event[:1] - 1)).tolist()
-        for start, end in zip(starts, [*starts[1:], len(event)], strict=True):
+        borders = (np.flatnonzero(np.diff(event)) + 1).tolist()
+        limits = [0, *borders, len(event)] if len(event) else []
+        for start, end in pairwise(limits):
             sweep = int(event[start]) - 1
             yield self._cut(sweep, first + start, first + end, ended=True)
 
@@ -211,8 +219,11 @@ class Cutter:
         beyond = np.flatnonzero(half.sign * (half.extreme - energy) < trim_ev)
         first = int(before[-1]) + 1 if len(before) else 0
         last = int(beyond[0]) if len(beyond) else len(energy)
-        first += self._segment.drop_first
-        last -= self._segment.drop_last
+        finite = np.flatnonzero(np.isfinite(energy[first:last]))
+        if not len(finite):
+            return None
+        last = first + int(finite[-1]) + 1 - self._segment.drop_last
+        first += int(finite[0]) + self._segment.drop_first
         if last - first < (max(self._segment.min_points, 1) if at_end else 1):
             return None
         direction: Direction = "up" if half.sign > 0 else "down"

@@ -21,6 +21,8 @@ from xasnn_stream.spectrum import FloatArray
 
 _ELEMENT = "{element}"
 _IN_BRACES = re.compile(r"\{((?:[^{}]|\{element\})+)\}")
+_LONGEST = 400  # characters; nesting is as deep at most, and walked by recursion
+_LARGEST = 1e300  # of a number: a larger one may be no float
 
 _OPERATORS: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: np.add,
@@ -120,6 +122,8 @@ def _parsed(expression: str) -> tuple[ast.expr, Mapping[str, str]]:
 
     Names in braces become identifiers that the expression does not hold itself.
     """
+    if len(expression) > _LONGEST:
+        raise _refused(expression[:40], f"it has more than {_LONGEST} characters")
     prefix = "column_"
     while prefix in expression:
         prefix += "_"
@@ -151,10 +155,14 @@ def _identifiers(node: ast.expr, expression: str) -> list[str]:
             return _identifiers(operand, expression)
         case ast.Name(id=name):
             return [name]
-        case ast.Constant(value=value) if type(value) in (int, float):
+        case ast.Constant(value=int() | float() as value) if _is_number(value):
             return []
         case _:
             raise _refused(expression, f"{ast.unparse(node)!r} is none of these")
+
+
+def _is_number(value: float) -> bool:
+    return not isinstance(value, bool) and abs(value) < _LARGEST
 
 
 def _refused(expression: str, why: str) -> ProfileError:

@@ -1,6 +1,7 @@
 """What the assembler's tests work with."""
 
 from xasnn_stream.assembly.assembler import Assembler
+from xasnn_stream.assembly.patience import Patience
 from xasnn_stream.telemetry.counters import Counters
 
 from .documents import SETTINGS
@@ -12,6 +13,7 @@ class Bench:
     def __init__(self, *settings, **limits) -> None:
         self.counters = Counters()
         self.now_s = 0.0
+        limits.setdefault("patience", Patience(late_s=0.0))
         self.assembler = Assembler(
             settings or (SETTINGS,), self.counters, clock=lambda: self.now_s, **limits
         )

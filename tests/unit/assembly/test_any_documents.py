@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xasnn_stream.assembly.assembler import Assembler
+from xasnn_stream.assembly.patience import Patience
 from xasnn_stream.telemetry.counters import Counters
 
 from .documents import SETTINGS, scan
@@ -46,7 +47,7 @@ def two_runs_in_trouble(draw):
 @given(two_runs_in_trouble())
 @settings(max_examples=200, deadline=None)
 def test_every_run_with_start_and_stop_ends_in_exactly_one_spectrum(documents):
-    assembler = Assembler([SETTINGS], Counters())
+    assembler = Assembler([SETTINGS], Counters(), patience=Patience(late_s=0.0))
     spectra = []
     for name, doc in documents:
         spectra += assembler.receive(name, doc, "source")
@@ -93,7 +94,7 @@ def damaged_scan(draw):
 @given(damaged_scan())
 @settings(max_examples=300, deadline=None)
 def test_a_damaged_document_never_raises(documents):
-    assembler = Assembler([SETTINGS], Counters())
+    assembler = Assembler([SETTINGS], Counters(), patience=Patience(late_s=0.0))
     spectra = []
     for name, doc in documents:
         spectra += assembler.receive(name, doc, "source")
@@ -133,6 +134,6 @@ def test_a_damaged_document_never_raises(documents):
 )
 @settings(max_examples=200, deadline=None)
 def test_documents_of_any_content_never_raise(documents):
-    assembler = Assembler([SETTINGS], Counters())
+    assembler = Assembler([SETTINGS], Counters(), patience=Patience(late_s=0.0))
     for name, doc in documents:
         assert assembler.receive(name, doc, "source") == []

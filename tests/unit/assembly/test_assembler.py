@@ -307,5 +307,7 @@ def test_the_first_profile_that_fits_takes_the_run():
 
 def test_documents_of_unknown_runs_are_counted(bench):
     bench.receive([descriptor("x"), event(1, "x"), stop("x")])
+    bench.now_s += 1.0
+    bench.assembler.release_idle_runs()
 
     assert bench.rejected("orphan") == 3

@@ -43,10 +43,9 @@ def content(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
         If it is no regular file or too large.
     """
     try:
-        # Without O_NONBLOCK, opening a FIFO waits for somebody to write into it.
-        opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(opened, "rb") as file:
-            size = regular_size(path, os.fstat(opened))
+        regular_size(path, path.stat())
+        with open(path, "rb", opener=_without_waiting) as file:
+            size = regular_size(path, os.fstat(file.fileno()))
             if size > max_bytes:
                 raise Undecodable(f"{path} has {size} bytes; {max_bytes} may be read")
             # A file that grows meanwhile is read up to where it ended.
@@ -60,6 +59,11 @@ def content(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
     if not data:
         raise NotReady(f"{path} is empty")
     return data
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Open a file; of a FIFO that came in its place, do not wait for a writer."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def regular_size(path: Path, found: os.stat_result) -> int:

@@ -21,6 +21,7 @@ MAX_INDEX = 10**9
 
 HDF5 = "application/x-hdf5"
 
+_OTHERS = ("template", "slice", "squeeze")
 _MAX_MULTIPLIER = 10_000
 
 
@@ -29,7 +30,7 @@ class GrowingArray:
 
     A row is a step along the first axis of the dataset. What the documents mean is up to
     the consolidators of bluesky-tiled-plugins, which also serve them in Tiled; the rows
-    are read here, each once, with bounds. Shapes in the descriptor are not believed.
+    are read here, each once, with bounds. The shape in `data_key` is not believed.
 
     Raises Undecodable if the resource is none that can be read.
     """
@@ -41,14 +42,14 @@ class GrowingArray:
             resource.get("mimetype"),
             _mapping(resource, "parameters"),
         )
-        if mimetype != HDF5 or parameters.get("template"):
+        if mimetype != HDF5 or any(parameters.get(k) for k in _OTHERS):
             raise Undecodable(
                 f"{path}: rows of {str(mimetype)[:60]!r} cannot be read while it grows; "
-                f"only those of one {HDF5} can"
+                f"only those of a whole dataset in one {HDF5} can"
             )
         self._path = path
-        self._consolidator = _consolidator(resource, parameters, data_key, path)
-        self._dataset = parameters.get("dataset")
+        self._consolidator = _consolidator(resource, parameters, path)
+        self._dataset = self._consolidator.adapter_parameters()["dataset"]
         self._per_index = whole_number(
             parameters.get("multiplier") or 1, 1, _MAX_MULTIPLIER, "multiplier"
         )
@@ -112,18 +113,20 @@ class GrowingArray:
 
 
 def _consolidator(
-    resource: Mapping[str, Any],
-    parameters: Mapping[str, Any],
-    data_key: Mapping[str, Any],
-    path: Path,
+    resource: Mapping[str, Any], parameters: Mapping[str, Any], path: Path
 ) -> Any:
+    """Return the consolidator of a resource, told nothing that need not be true."""
     # Slow to import, and only runs with such resources need it.
     module: Any = import_module("bluesky_tiled_plugins.writing.consolidators")
     name = str(resource.get("data_key"))
-    described = {"data_keys": {name: {"shape": [1]}}}
-    known = {"dataset": parameters.get("dataset"), "chunk_shape": ()}
-    plain = {"mimetype": HDF5, "uri": str(path), "data_key": name, "parameters": known}
-    return module.consolidator_factory(plain, described)
+    dataset = parameters.get("dataset") or parameters.get("path")
+    plain = {
+        "mimetype": HDF5,
+        "uri": path.as_uri(),
+        "data_key": name,
+        "parameters": {"dataset": dataset},
+    }
+    return module.consolidator_factory(plain, {"data_keys": {name: {"shape": [1]}}})
 
 
 def _mapping(doc: Mapping[str, Any], key: str) -> Mapping[str, Any]:

@@ -26,9 +26,12 @@ AREA_DETECTOR = "entry/data/data"
 
 _MAX_COLUMNS = 1_000
 _MAX_CHUNK_BYTES = 2**26
-_DEFLATE = 1
-_DEFLATE_RATIO = 1032
-"""What deflate can make of a byte: the library inflates without a bound of its own."""
+_MAX_STORED_BYTES = 2**21
+"""Of one compressed piece: what it inflates to, 1032 times as much at most, is bounded
+by nothing else, whatever the size it says it has.
+"""
+_DEFLATE, _SHUFFLE, _FLETCHER32, _LZF = 1, 2, 3, 32000
+_FILTERS = frozenset((_DEFLATE, _SHUFFLE, _FLETCHER32, _LZF))
 
 _ROI = re.compile(r"CHAN(\d{1,3})ROI(\d{1,3})")
 
@@ -209,17 +212,29 @@ def _check(node: Any, path: Path) -> None:
         raise Undecodable(f"{where} holds {node.dtype}, no numbers")
     if node.external or _is_elsewhere(node, path):
         raise Undecodable(f"{where} has its numbers in other files")
-    if not node.chunks:
+    if node.chunks:
+        _check_pieces(node, where)
+
+
+def _check_pieces(node: Any, where: str) -> None:
+    """Raise Undecodable if reading a piece of a dataset could take far more memory."""
+    properties = node.id.get_create_plist()
+    filters = [properties.get_filter(i)[0] for i in range(properties.get_nfilters())]
+    if not _FILTERS.issuperset(filters) or len(set(filters)) < len(filters):
+        raise Undecodable(f"{where} is stored through filters {filters}; gzip is read")
+    piece = int(np.prod(node.chunks, dtype=object)) * node.dtype.itemsize
+    if piece > _MAX_CHUNK_BYTES:
+        raise Undecodable(f"{where} is stored in pieces of {piece} bytes")
+    if _DEFLATE not in filters and _LZF not in filters:
         return
-    h5py = library()
-    plist = node.id.get_create_plist()
-    filters = [plist.get_filter(i)[0] for i in range(plist.get_nfilters())]
-    absent = [code for code in filters if not h5py.h5z.filter_avail(code)]
-    if absent:
-        raise Undecodable(f"{where} is compressed by filters not installed: {absent}")
-    chunk_bytes = int(np.prod(node.chunks, dtype=object)) * node.dtype.itemsize
-    if chunk_bytes > _MAX_CHUNK_BYTES or filters.count(_DEFLATE) > 1:
-        raise Undecodable(f"{where} is stored in pieces of {chunk_bytes} bytes")
+    # What does not compress grows by less than this.
+    longest = min(piece + piece // 100 + 1024, _MAX_STORED_BYTES)
+    if node.id.get_storage_size() <= longest:
+        return
+    stored: list[Any] = []
+    node.id.chunk_iter(stored.append)
+    if max((each.size for each in stored), default=0) > longest:
+        raise Undecodable(f"{where} has a compressed piece that is too long for it")
 
 
 def _is_elsewhere(node: Any, path: Path) -> bool:

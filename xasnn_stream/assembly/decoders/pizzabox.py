@@ -54,16 +54,16 @@ def trigger(path: Path, parameters: Parameters, data_key: Parameters) -> Columns
 def binary(path: Path, parameters: Parameters, data_key: Parameters) -> Columns:
     """Read either binary, as the names in the descriptor's dtype say.
 
-    Without names it is a trigger file if its rows can be those of one.
+    The numbers alone do not tell them apart while a file is still being written.
     """
-    names = field_names(data_key)
-    if names is None:
-        try:
-            return trigger(path, parameters, data_key)
-        except (NotReady, Undecodable):
-            return electrometer(path, parameters, data_key)
-    return (trigger if "transition" in names else electrometer)(
-        path, parameters, data_key
+    names = field_names(data_key) or ()
+    if "transition" in names:
+        return trigger(path, parameters, data_key)
+    if "i0" in names:
+        return electrometer(path, parameters, data_key)
+    raise Undecodable(
+        f"{path}: the descriptor names no columns; name the stream's decoder in the "
+        "profile: apb or apb_trigger"
     )
 
 

@@ -53,8 +53,10 @@ def numbers(
     Undecodable
         If rows differ, or hold what is no number.
     """
-    lines = content(path, MAX_BYTES).translate(_SEPARATORS).split(b"\n")
-    lines = [line for line in lines if line.strip() and line.lstrip()[:1] != b"#"]
+    text = content(path, MAX_BYTES).translate(_SEPARATORS)
+    lines = [
+        line for line in text.split(b"\n") if line.strip() and line.lstrip()[:1] != b"#"
+    ]
     if not lines:
         raise NotReady(f"{path} has no rows yet")
     if max(map(len, lines)) > _MAX_LINE:
@@ -62,6 +64,8 @@ def numbers(
     width = len(lines[0].split())
     if len(lines[-1].split()) < (width if len(lines) > 1 else min(widths, default=1)):
         raise NotReady(f"{path} ends within a row")
+    if len(lines) == 1 and not widths and not text.endswith(b"\n"):
+        raise NotReady(f"{path} may end within its only row")
     if width > _MAX_FIELDS or (widths and width not in widths):
         wanted = " or ".join(map(str, widths)) or f"at most {_MAX_FIELDS}"
         raise Undecodable(f"{path} has {width} numbers in a row instead of {wanted}")

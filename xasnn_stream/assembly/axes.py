@@ -1,0 +1,194 @@
+"""From the tables of a run's streams to energies and channels, row by row."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xasnn_stream.assembly.clocks import times, together
+from xasnn_stream.assembly.energy import energies
+from xasnn_stream.assembly.header import Header
+from xasnn_stream.assembly.settings import AssemblySettings, Clock, Stream
+from xasnn_stream.assembly.signals import channel, columns_in
+from xasnn_stream.assembly.table import IntArray, Table
+from xasnn_stream.spectrum import FloatArray, Reason
+
+
+class UnusableError(Exception):
+    """Nothing can be made of a run, for a reason; the only argument is a `Reason`."""
+
+    @property
+    def reason(self) -> Reason:
+        """Why."""
+        return cast(Reason, self.args[0])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """Energies (eV) and channels by role, `(rows,)` or `(rows, elements)`.
+
+    `event` numbers the rows as they were taken, `time` is in epoch seconds, NaN where it
+    is not known.
+    """
+
+    energy_ev: FloatArray
+    channels: Mapping[str, FloatArray]
+    event: IntArray
+    time: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.event)
+
+    def part(self, first: int, last: int) -> "Rows":
+        """Return rows `first` to `last`, the latter excluded."""
+        part = slice(first, last)
+        channels = {role: values[part] for role, values in self.channels.items()}
+        return Rows(self.energy_ev[part], channels, self.event[part], self.time[part])
+
+    def then(self, other: "Rows") -> "Rows":
+        """Return these rows and others behind them; a channel both must have."""
+        if not len(self):
+            return other
+        roles = [role for role in self.channels if role in other.channels]
+        return Rows(
+            np.concatenate((self.energy_ev, other.energy_ev)),
+            {
+                role: np.concatenate((self.channels[role], other.channels[role]))
+                for role in roles
+            },
+            np.concatenate((self.event, other.event)),
+            np.concatenate((self.time, other.time)),
+        )
+
+
+NO_ROWS = Rows(np.empty(0), {}, np.empty(0, int), np.empty(0))
+
+
+def wanted(settings: AssemblySettings, header: Header, role: str) -> tuple[str, ...]:
+    """Return the columns that a profile reads of a stream."""
+    columns: list[str] = []
+    if settings.energy.stream == role:
+        columns.append(settings.energy.key)
+    for name, signal in settings.signals.items():
+        if (signal.stream or settings.energy.stream) == role:
+            named = columns_in(signal.expression) if signal.expression else ()
+            columns += named or header.keys[name]
+    columns += [c.key for c in settings.conditions.values() if c.stream == role]
+    clock = clock_of(settings, role)
+    columns += [name for name in (clock.column, clock.fraction) if name]
+    if any(stream.clock.pulses == role for stream in settings.streams.values()):
+        columns += ["timestamp", "transition"]
+    return tuple(dict.fromkeys(columns))
+
+
+def clock_of(settings: AssemblySettings, role: str) -> Clock:
+    """Return the clock of a stream: that of its events unless the profile says more."""
+    return settings.streams.get(role, Stream(role)).clock
+
+
+def is_one_stream(settings: AssemblySettings) -> bool:
+    """Whether rows of energy and signals belong together by their numbers."""
+    energy = settings.energy
+    streams = {signal.stream or energy.stream for signal in settings.signals.values()}
+    return energy.shared or streams <= {energy.stream}
+
+
+def rows_of(
+    table: Table,
+    settings: AssemblySettings,
+    header: Header,
+    shared: FloatArray | None = None,
+) -> Rows:
+    """Return energies and channels of a table that holds both.
+
+    `shared` are energies that stand elsewhere, one per row. Raises UnusableError if what is
+    not optional is not there.
+    """
+    found = channels_of(table, settings, header, role="")
+    energy = _energies(table, settings, header) if shared is None else shared
+    if len(energy) != len(table):
+        text = f"run {header.uid}: {len(energy)} energies for {len(table)} readings"
+        raise UnusableError(Reason("no_signal", text))
+    clock = clock_of(settings, settings.energy.stream)
+    time = table.time
+    if clock.kind != "event" and clock.column in table.columns:
+        time = times(table, clock, header.time, None)
+    return Rows(energy, found, table.event, time)
+
+
+def clocked(
+    tables: Mapping[str, Table], settings: AssemblySettings, header: Header
+) -> Rows:
+    """Return energies and channels of streams that have clocks of their own.
+
+    They are interpolated to the times of the slowest; see `clocks.together`.
+    """
+    axis = settings.energy.stream
+    energy = _energies(tables[axis], settings, header)
+    series: list[tuple[FloatArray, dict[str, FloatArray]]] = []
+    for role, table in tables.items():
+        values = channels_of(table, settings, header, role=role)
+        if role == axis:
+            values["energy"] = energy
+        if values:
+            series.append((_times(role, tables, settings, header), values))
+    time, columns = together(series)
+    found = columns.pop("energy")
+    return Rows(found, columns, np.arange(1, len(time) + 1), time)
+
+
+def channels_of(
+    table: Table, settings: AssemblySettings, header: Header, role: str
+) -> dict[str, FloatArray]:
+    """Return the channels in a table, by role; those of one stream if it is named.
+
+    Raises UnusableError if one that is not optional has no number.
+    """
+    found: dict[str, FloatArray] = {}
+    columns = {name: _float(column) for name, column in table.columns.items()}
+    for name, signal in settings.signals.items():
+        if role and (signal.stream or settings.energy.stream) != role:
+            continue
+        values = channel(signal, header.keys[name], columns)
+        if values is not None and np.isfinite(values).any():
+            found[name] = values
+        elif not signal.optional and len(table):
+            keys = ", ".join(map(repr, header.keys[name] or (signal.key,)))
+            raise UnusableError(_absent(header, keys))
+    return found
+
+
+def _energies(table: Table, settings: AssemblySettings, header: Header) -> FloatArray:
+    energy = settings.energy
+    readings = table.columns.get(energy.key)
+    if readings is None or not np.isfinite(values := _float(readings)).any():
+        raise UnusableError(_absent(header, repr(energy.key)))
+    return energies(values, energy, header.facts)
+
+
+def _times(
+    role: str,
+    tables: Mapping[str, Table],
+    settings: AssemblySettings,
+    header: Header,
+) -> FloatArray:
+    clock = clock_of(settings, role)
+    columns = [name for name in (clock.column, clock.fraction) if name]
+    absent = [name for name in columns if name not in tables[role].columns]
+    if absent or (clock.pulses and clock.pulses not in tables):
+        missing = ", ".join(map(repr, absent)) or f"stream {clock.pulses!r}"
+        text = f"run {header.uid}: stream {role!r} has no clock, {missing} is missing"
+        raise UnusableError(Reason("no_clock", text))
+    return times(tables[role], clock, header.time, tables.get(clock.pulses))
+
+
+def _absent(header: Header, keys: str) -> Reason:
+    return Reason(
+        "no_signal", f"no event of run {header.uid} has a number under {keys}"
+    )
+
+
+def _float(column: NDArray[np.generic]) -> FloatArray:
+    return np.asarray(column, dtype=np.float64)

@@ -1,0 +1,315 @@
+"""How a run becomes sweeps: by event, by cutting as it comes, or as a whole."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from xasnn_stream.assembly.axes import NO_ROWS, Rows, UnusableError, is_one_stream
+from xasnn_stream.assembly.decoders import NotReady, Undecodable
+from xasnn_stream.assembly.run import OpenRun, announced
+from xasnn_stream.assembly.segments import Cut, Cutter
+from xasnn_stream.assembly.streams import StreamLog
+from xasnn_stream.assembly.sweeps import Place
+from xasnn_stream.spectrum import Reason, Spectrum
+
+Doc = Mapping[str, Any]
+
+MOST_LOST = 1_000
+"""Lost sweeps of a run that get a result of their own; recovery reads the whole run."""
+
+_USELESS = (NotReady, Undecodable, UnusableError)
+"""Why rows make no spectrum, now or ever."""
+
+
+class Collector(Protocol):
+    """What one run makes of its streams."""
+
+    run: OpenRun
+
+    def note(self, log: StreamLog, seq_num: int) -> bool:
+        """Take note of an event; False if it is past, and to be left out."""
+        ...
+
+    def advance(self) -> list[Spectrum]:
+        """Return the sweeps that are over, while the run goes on."""
+        ...
+
+    def finish(self, stop: Doc | None, *, patient: bool) -> tuple[list[Spectrum], bool]:
+        """Return the sweeps that are left; without a stop document they are incomplete.
+
+        If `patient`, and files are awaited, there are more: then True comes with them.
+        """
+        ...
+
+    def so_far(self) -> list[Spectrum]:
+        """Return the partial spectrum of the sweep that goes on, if it can be told."""
+        ...
+
+
+def collector(run: OpenRun) -> Collector:
+    """Return how a run's profile says that it becomes sweeps."""
+    kind = run.settings.segment.kind
+    if kind == "per_event":
+        return ByEvent(run)
+    if kind == "per_run" or not is_one_stream(run.settings):
+        return AsAWhole(run)
+    return ByCutting(run)
+
+
+class ByEvent:
+    """Every event is a sweep, which goes out when it comes."""
+
+    def __init__(self, run: OpenRun) -> None:
+        self.run = run
+        self._fresh: list[int] = []
+
+    def note(self, log: StreamLog, seq_num: int) -> bool:
+        """Note an event, once."""
+        if log is not self.run.axis:
+            return True
+        if seq_num - 1 in self.run.made:
+            return False
+        self._fresh.append(seq_num)
+        return True
+
+    def advance(self) -> list[Spectrum]:
+        """Return the sweeps of the events that came."""
+        return self._spectra(patient=True)
+
+    def finish(self, stop: Doc | None, *, patient: bool) -> tuple[list[Spectrum], bool]:
+        """Return what is left, and a result for every event that never came."""
+        found = self._spectra(patient=patient)
+        if self._fresh:
+            return found, True
+        axis = self.run.axis
+        absent = axis.rows.absent(announced(stop, axis.name), MOST_LOST)
+        if not axis.rows and not absent:
+            nothing = self.run.no_events(axis)
+            place = Place(complete=stop is not None)
+            return [self.run.spectrum(place, problem=nothing)], False
+        return [*found, *map(self._lost, absent)], False
+
+    def so_far(self) -> list[Spectrum]:
+        """Return nothing: an event is there as a whole, or not at all."""
+        return []
+
+    def _spectra(self, *, patient: bool) -> list[Spectrum]:
+        found: list[Spectrum] = []
+        waiting: list[int] = []
+        for seq_num in dict.fromkeys(self._fresh):
+            try:
+                found.append(self._spectrum(seq_num))
+            except _USELESS as error:
+                if patient and isinstance(error, NotReady):
+                    waiting.append(seq_num)
+                    continue
+                found.append(unusable(self.run, error, Place(seq_num - 1)))
+            self.run.axis.forget(seq_num)
+        self._fresh = waiting
+        return found
+
+    def _spectrum(self, seq_num: int) -> Spectrum:
+        segment = self.run.settings.segment
+        rows = self.run.rows(self.run.axis.event_table(seq_num))
+        rows = rows.part(segment.drop_first, len(rows) - segment.drop_last)
+        return self.run.spectrum(Place(seq_num - 1, progress=1.0), rows)
+
+    def _lost(self, seq_num: int) -> Spectrum:
+        uid = self.run.header.uid
+        lost = Reason("incomplete", f"event {seq_num} of run {uid} never came")
+        return self.run.spectrum(
+            Place(seq_num - 1, complete=False, n_missed=1), problem=lost
+        )
+
+
+class ByCutting:
+    """Rows of one stream are cut as they come; `pending` are those behind the last cut."""
+
+    def __init__(self, run: OpenRun) -> None:
+        self.run = run
+        self._cutter = Cutter(run.settings.segment)
+        self._pending = NO_ROWS
+        self._used = 0
+        self._dropped = 0
+        # Once rows are missing, later sweeps may have another number.
+        self._uncertain = False
+
+    def note(self, log: StreamLog, seq_num: int) -> bool:
+        """Take every event: the last of a number counts, until it is used."""
+        return True
+
+    def advance(self) -> list[Spectrum]:
+        """Return the sweeps that ended, as far as there is no gap."""
+        try:
+            return self._made(self._take(gapless=True), over=True)
+        except _USELESS:
+            return []  # said when the run is over
+
+    def finish(self, stop: Doc | None, *, patient: bool) -> tuple[list[Spectrum], bool]:
+        """Return the sweeps that are left; what is missing makes them incomplete."""
+        run = self.run
+        if patient and run.axis.grows and run.missing(stop) > 0:
+            return self.advance(), True
+        over = stop is not None
+        try:
+            found = self._made(self._take(gapless=False), over=over)
+        except _USELESS as error:
+            if patient and isinstance(error, NotReady):
+                return [], True
+            place = Place(self._cutter.next_sweep, complete=over)
+            return [unusable(run, error, place)], False
+        tail = max(announced(stop, run.axis.name) or 0, run.axis.promised) - self._used
+        cuts = self._cutter.end(whole=over)
+        found += self._made(cuts, over=over, tail=max(tail, 0), last=over)
+        if not run.made:
+            nothing = run.no_events(run.axis)
+            if self._used:
+                text = f"run {run.header.uid} holds no sweep in {self._used} rows"
+                nothing = Reason("no_signal", text)
+            place = Place(complete=over and tail <= 0, n_missed=max(tail, 0))
+            found.append(run.spectrum(place, problem=nothing))
+        return found, False
+
+    def so_far(self) -> list[Spectrum]:
+        """Return the rows behind the last cut."""
+        place = Place(self._cutter.next_sweep, final=False)
+        return [self.run.spectrum(place, self._pending)] if len(self._pending) else []
+
+    def _take(self, *, gapless: bool) -> list[Cut]:
+        """Take the rows that are new; return the sweeps that they end."""
+        table = self.run.axis.table(self._used, gapless=gapless)
+        if not len(table):
+            return []
+        rows = self.run.rows(table)
+        self._used = int(table.event[-1])
+        self._pending = self._pending.then(rows)
+        return self._cutter.feed(rows.energy_ev, rows.event)
+
+    def _made(
+        self, cuts: list[Cut], *, over: bool, tail: int = 0, last: bool = True
+    ) -> list[Spectrum]:
+        """Return the spectra of cuts; the rows before the last are not needed any more.
+
+        `tail` rows are missing behind it. If it is not the `last`, the run may go on.
+        """
+        found: list[Spectrum] = []
+        end = 0
+        for cut in cuts:
+            first, end = cut.first - self._dropped, cut.last - self._dropped
+            rows = self._pending.part(first, end)
+            missing = self._gaps(first, end) + (tail if cut is cuts[-1] else 0)
+            self._uncertain |= missing > 0 and last
+            place = Place(
+                cut.sweep,
+                cut.direction,
+                progress=1.0 if cut.ended else None,
+                complete=over and not missing and not self._uncertain,
+                n_missed=missing,
+            )
+            found.append(self.run.spectrum(place, rows))
+        if cuts and last:
+            self._pending = self._pending.part(end, len(self._pending))
+            self._dropped += end
+        return found
+
+    def _gaps(self, first: int, end: int) -> int:
+        """Return how many rows are missing from the last cut to the end of this one."""
+        event = self._pending.event[max(first - 1, 0) : end]
+        before = 0 if not (first or self._dropped) else None
+        if not len(event):
+            return 0
+        spanned = int(event[-1] - event[0]) + 1
+        if before is not None:
+            spanned = int(event[-1])
+        return spanned - len(event)
+
+
+class AsAWhole:
+    """Sweeps are cut when the run is over: one, or of streams with clocks of their own."""
+
+    def __init__(self, run: OpenRun) -> None:
+        self.run = run
+
+    def note(self, log: StreamLog, seq_num: int) -> bool:
+        """Take every event: one measured again after a pause replaces the first."""
+        return True
+
+    def advance(self) -> list[Spectrum]:
+        """Return nothing, for nothing is over before the run."""
+        return []
+
+    def finish(self, stop: Doc | None, *, patient: bool) -> tuple[list[Spectrum], bool]:
+        """Return all sweeps."""
+        run = self.run
+        if patient and run.axis.grows and run.missing(stop) > 0:
+            return [], True
+        try:
+            rows, n_missed = run.everything(stop)
+            return self._spectra(rows, n_missed, over=stop is not None), False
+        except _USELESS as error:
+            if patient and isinstance(error, NotReady):
+                return [], True
+            n_missed = run.missing(stop)
+            place = Place(
+                progress=run.progress,
+                complete=stop is not None and not n_missed,
+                n_missed=n_missed,
+            )
+            return [unusable(run, error, place)], False
+
+    def so_far(self) -> list[Spectrum]:
+        """Return the rows of a run that is one sweep, so far."""
+        run = self.run
+        if run.settings.segment.kind != "per_run" or not is_one_stream(run.settings):
+            return []
+        try:
+            rows, n_missed = run.everything(None)
+        except _USELESS:
+            return []
+        place = Place(
+            progress=run.progress,
+            final=False,
+            complete=n_missed == 0,
+            n_missed=n_missed,
+        )
+        return [run.spectrum(place, rows)]
+
+    def _spectra(self, rows: Rows, n_missed: int, *, over: bool) -> list[Spectrum]:
+        run = self.run
+        cutter = Cutter(run.settings.segment)
+        cuts = cutter.feed(rows.energy_ev, rows.event) + cutter.end(whole=over)
+        if not cuts:
+            text = f"run {run.header.uid} holds no sweep in {len(rows)} rows"
+            none = Reason("no_signal", text) if len(rows) else run.no_events(run.axis)
+            raise UnusableError(none)
+        one = run.settings.segment.kind == "per_run"
+        return [
+            run.spectrum(
+                Place(
+                    cut.sweep,
+                    cut.direction,
+                    run.progress if one else (1.0 if cut.ended else None),
+                    complete=over and not n_missed,
+                    n_missed=n_missed,
+                ),
+                rows.part(cut.first, cut.last),
+            )
+            for cut in cuts
+        ]
+
+
+def unusable(run: OpenRun, error: Exception, place: Place) -> Spectrum:
+    """Return the sweep of which nothing can be made, with the reason.
+
+    What a file lacks may be there later, so then it is incomplete.
+    """
+    if isinstance(error, UnusableError):
+        return run.spectrum(place, problem=error.reason)
+    uid = run.header.uid
+    if isinstance(error, Undecodable):
+        return run.spectrum(
+            place, problem=Reason("unreadable_file", f"run {uid}: {error}")
+        )
+    missing = Place(
+        place.sweep, progress=place.progress, complete=False, n_missed=place.n_missed
+    )
+    return run.spectrum(missing, problem=Reason("no_file", f"run {uid}: {error}"))

@@ -1,0 +1,86 @@
+"""What a run's documents say about files: resources, and the data in them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xasnn_stream.assembly.decoders import (
+    DECODERS,
+    GrowingArray,
+    NotReady,
+    Undecodable,
+)
+from xasnn_stream.assembly.files import Files
+
+Columns = Mapping[str, NDArray[np.generic]]
+Doc = Mapping[str, Any]
+
+MAX_RESOURCES = 1_000
+MAX_DATUMS = 100_000
+"""Of one run; beyond them nobody could wait for the files."""
+
+
+@dataclass(slots=True)
+class References:
+    """Resources and datums of one run, by their uids."""
+
+    files: Files
+    _resources: dict[str, Doc] = field(default_factory=lambda: dict[str, Doc]())
+    _datums: dict[str, tuple[str, Doc]] = field(
+        default_factory=lambda: dict[str, tuple[str, Doc]]()
+    )
+
+    def add_resource(self, doc: Doc) -> bool:
+        """Keep a Resource; False if it is none, or there are too many."""
+        uid = doc.get("uid")
+        if not isinstance(uid, str) or len(self._resources) >= MAX_RESOURCES:
+            return False
+        self._resources[uid] = doc
+        return True
+
+    def resource(self, uid: str) -> Doc | None:
+        """Return a resource that was kept."""
+        return self._resources.get(uid)
+
+    def add_datum(self, doc: Doc) -> bool:
+        """Keep a Datum; False if it is none, or there are too many."""
+        datum, resource = doc.get("datum_id"), doc.get("resource")
+        if not isinstance(datum, str) or not isinstance(resource, str):
+            return False
+        if len(self._datums) >= MAX_DATUMS:
+            return False
+        self._datums[datum] = (resource, _mapping(doc.get("datum_kwargs")))
+        return True
+
+    def read(self, datum: str, data_key: Doc, decoder: str | None) -> Columns:
+        """Return the columns a datum stands for, `{"": …}` for one without a name.
+
+        Raises
+        ------
+        NotReady
+            If its documents or its file are not there yet.
+        Undecodable
+            If they never will be of use.
+        """
+        resource_uid, kwargs = self._datums.get(datum, (datum.partition("/")[0], {}))
+        resource = self._resources.get(resource_uid)
+        if resource is None or datum not in self._datums:
+            raise NotReady(f"the documents of datum {datum[:60]!r} did not come")
+        spec = decoder or resource.get("spec") or resource.get("mimetype")
+        if not isinstance(spec, str) or spec not in DECODERS:
+            known = ", ".join(sorted(DECODERS))
+            raise Undecodable(f"there is no decoder for {spec!r}; there are: {known}")
+        parameters = {**_mapping(resource.get("resource_kwargs")), **kwargs}
+        path = self.files.path_of(resource)
+        return DECODERS[spec](path, parameters, data_key)
+
+    def growing(self, resource: Doc, data_key: Doc) -> GrowingArray:
+        """Return the array of a StreamResource; Undecodable if its file is refused."""
+        return GrowingArray(resource, data_key, self.files.path_of(resource))
+
+
+def _mapping(value: Any) -> Doc:
+    return cast(Doc, value) if isinstance(value, Mapping) else {}

@@ -1,0 +1,289 @@
+"""One stream of a run while its documents come in: rows, arrays, and files."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xasnn_stream.assembly.accounting import MAX_ROWS, Rows
+from xasnn_stream.assembly.decoders import GrowingArray, NotReady, Undecodable
+from xasnn_stream.assembly.metadata import epoch_s, reading, whole
+from xasnn_stream.assembly.references import Columns, Doc, References
+from xasnn_stream.assembly.settings import Stream
+from xasnn_stream.assembly.table import Table
+from xasnn_stream.spectrum import FloatArray
+
+MAX_VALUES = 50_000_000
+"""Numbers of one run kept in memory, 400 MB; what exceeds them is refused."""
+
+
+@dataclass(slots=True)
+class StreamLog:
+    """What came of one stream.
+
+    `wanted` are the columns the profile reads. Those that no descriptor says are in files
+    come with events; a decoder may give the others.
+    """
+
+    name: str
+    settings: Stream
+    wanted: tuple[str, ...]
+    references: References
+    repeated: frozenset[str] = frozenset()
+    """Columns that an event may have once for all its rows: conditions."""
+    rows: Rows = field(default_factory=Rows)
+    promised: int = 0
+    """Rows of files that StreamDatums told of."""
+    external: dict[str, Doc] = field(default_factory=lambda: dict[str, Doc]())
+    """Data keys whose values are in files, with what the descriptor says of them."""
+    _arrays: dict[int, dict[str, Any]] = field(
+        default_factory=lambda: dict[int, dict[str, Any]]()
+    )
+    _growing: dict[str, list[GrowingArray]] = field(
+        default_factory=lambda: dict[str, list[GrowingArray]]()
+    )
+    _by_resource: dict[str, GrowingArray] = field(
+        default_factory=lambda: dict[str, GrowingArray]()
+    )
+    _values: int = 0
+    _plain: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        self._plain = self.wanted
+
+    def describe(self, data_keys: Any) -> None:
+        """Take note of a descriptor's data keys; its shapes are not believed."""
+        if not isinstance(data_keys, Mapping):
+            return
+        keys = cast(Mapping[str, Any], data_keys)
+        external = {
+            key: cast(Doc, said)
+            for key, said in keys.items()
+            if isinstance(said, Mapping) and cast(Doc, said).get("external")
+        }
+        decoded = not set(self.wanted) <= set(keys)
+        self.external.update(
+            {k: d for k, d in external.items() if decoded or k in self.wanted}
+        )
+        self._plain = tuple(key for key in self.wanted if key not in self.external)
+
+    def put(self, seq_num: int, time: Any, data: Mapping[str, Any]) -> bool:
+        """Keep the readings of one event; False if memory has no room for them.
+
+        What is missing or no number becomes NaN.
+        """
+        at_s = epoch_s(time)
+        row = [math.nan if at_s is None else at_s]
+        arrays: dict[str, Any] = {}
+        for key in self._plain:
+            value = data.get(key)
+            if type(value) is float:
+                row.append(value)
+                continue
+            row.append(reading(value))
+            if math.isnan(row[-1]) and (array := _array(value)) is not None:
+                arrays[key] = array
+        for key in self.external:
+            if (value := data.get(key)) is not None:
+                arrays[key] = value if isinstance(value, str) else _given(value)
+        if arrays:
+            size = sum(_size(array) for array in arrays.values())
+            if self._values + size > MAX_VALUES:
+                return False
+            self._values += size
+            self._arrays[seq_num] = arrays
+        self.rows.put(seq_num, tuple(row))
+        return True
+
+    def add_stream_resource(self, doc: Doc) -> None:
+        """Take note of the file behind a data key; Undecodable if it is refused."""
+        key, uid = doc.get("data_key"), doc.get("uid")
+        if not isinstance(uid, str) or not isinstance(key, str):
+            raise Undecodable("a StreamResource without uid or data_key")
+        if key not in self.external or uid in self._by_resource:
+            return
+        array = self.references.growing(doc, self.external[key])
+        self._by_resource[uid] = array
+        self._growing.setdefault(key, []).append(array)
+
+    def add_stream_datum(self, doc: Doc) -> None:
+        """Take note of new rows in a file; Undecodable if there cannot be so many."""
+        indices = doc.get("indices")
+        stop = (
+            whole(cast(Doc, indices).get("stop"))
+            if isinstance(indices, Mapping)
+            else None
+        )
+        if stop is None or stop > MAX_ROWS:
+            raise Undecodable(f"a StreamDatum of rows up to {stop}")
+        array = self._by_resource.get(str(doc.get("stream_resource")))
+        if array is not None:
+            array.consume(doc)
+            self.promised = max(self.promised, stop)
+
+    @property
+    def grows(self) -> bool:
+        """Whether its rows are in files that grow."""
+        return bool(self._growing)
+
+    @property
+    def refers(self) -> bool:
+        """Whether its events refer to files, which are whole when the run is over."""
+        return bool(self.external) and not self._growing
+
+    def available(self) -> int:
+        """Return how many rows can be read from files that grow."""
+        return min(
+            (sum(a.available() for a in arrays) for arrays in self._growing.values()),
+            default=0,
+        )
+
+    def count(self) -> int:
+        """Return how many rows there are, in events or files that grow."""
+        return self.available() if self.grows else len(self.rows)
+
+    def missing(self, announced: int | None) -> int:
+        """Return how many of the rows told of are missing."""
+        if self.grows:
+            return max(self.promised, announced or 0) - self.available()
+        return self.rows.missing(announced)
+
+    def forget(self, seq_num: int) -> None:
+        """Let go of the arrays of an event that became a sweep."""
+        arrays = self._arrays.pop(seq_num, {})
+        self._values -= sum(_size(array) for array in arrays.values())
+
+    def table(self, after: int = 0, *, gapless: bool = False) -> Table:
+        """Return the rows behind number `after`, up to the first gap if `gapless`.
+
+        Rows of files that grow are numbered from 1 as events are. Raises NotReady while
+        files are awaited, Undecodable if they are of no use.
+        """
+        if self.grows:
+            return self._grown(after)
+        numbers = self.rows.after(after, gapless=gapless)
+        if self._arrays and numbers:
+            return _joined([self.event_table(seq_num) for seq_num in numbers])
+        rows = self.rows.columns(numbers, 1 + len(self._plain))
+        columns = dict(zip(self._plain, rows[1:], strict=True))
+        return Table(cast(Columns, columns), np.array(numbers, int), rows[0])
+
+    def event_table(self, seq_num: int) -> Table:
+        """Return the rows of one event: its arrays, and the scalars to be repeated.
+
+        Raises NotReady and Undecodable as `table` does.
+        """
+        time, *scalars = self.rows.row(seq_num)
+        plain = dict(zip(self._plain, scalars, strict=False))
+        columns: dict[str, NDArray[np.generic]] = {}
+        if not self._is_scalar(plain):
+            for key, value in self._arrays.get(seq_num, {}).items():
+                columns.update(self._columns(key, value))
+        lengths = {len(column) for column in columns.values()} or {1}
+        if len(lengths) > 1:
+            sizes = ", ".join(f"{k!r} {len(c)}" for k, c in sorted(columns.items()))
+            raise Undecodable(f"arrays of event {seq_num} differ in length: {sizes}")
+        (n,) = lengths
+        for key, value in plain.items():
+            if n == 1 or key in self.repeated:
+                columns.setdefault(key, np.full(n, value))
+        return Table(columns, np.full(n, seq_num), np.full(n, time))
+
+    def _is_scalar(self, plain: Mapping[str, float]) -> bool:
+        """Whether an event holds one reading each; an array among them is none."""
+        return any(
+            not math.isnan(value) and key not in self.repeated
+            for key, value in plain.items()
+        )
+
+    def _columns(self, key: str, value: Any) -> Columns:
+        if isinstance(value, str):
+            decoder = self.settings.decoder
+            value = self.references.read(value, self.external[key], decoder)
+        if isinstance(value, Mapping):
+            columns = cast(Columns, value)
+            return {name or key: column for name, column in columns.items()}
+        return {key: value}
+
+    def _grown(self, first: int) -> Table:
+        last = self.available()
+        columns = {
+            key: _between(arrays, first, last) for key, arrays in self._growing.items()
+        }
+        event = np.arange(first + 1, last + 1)
+        rows = self.rows.columns(event.tolist(), 1 + len(self._plain))
+        columns |= {
+            key: values
+            for key, values in zip(self._plain, rows[1:], strict=True)
+            if np.isfinite(values).any()
+        }
+        return Table(columns, event, rows[0])
+
+
+def _between(
+    arrays: Sequence[GrowingArray], first: int, last: int
+) -> NDArray[np.generic]:
+    """Return rows of arrays that continue each other."""
+    parts = list[NDArray[np.generic]]()
+    for array in arrays:
+        available = array.available()
+        if first < available and last > 0:
+            part = array.read(max(first, 0), min(last, available))
+            parts.append(part.reshape(len(part), -1))
+        first, last = first - available, last - available
+    if not parts:
+        return np.empty(0)
+    joined = np.concatenate(parts)
+    return joined[:, 0] if joined.shape[1] == 1 else joined
+
+
+def _joined(tables: Sequence[Table]) -> Table:
+    """Return tables below each other, with NaN where one lacks a column."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for table in tables:
+        for name, column in table.columns.items():
+            shapes.setdefault(name, column.shape[1:])
+
+    def part(table: Table, name: str) -> NDArray[np.generic]:
+        column = table.columns.get(name)
+        if column is None or column.shape[1:] != shapes[name]:
+            return np.full((len(table), *shapes[name]), np.nan)
+        return column
+
+    return Table(
+        {name: np.concatenate([part(t, name) for t in tables]) for name in shapes},
+        np.concatenate([table.event for table in tables]),
+        np.concatenate([table.time for table in tables]),
+    )
+
+
+def _array(value: Any) -> FloatArray | None:
+    """Return a list or array of numbers, None for anything else."""
+    if not isinstance(value, list | tuple | np.ndarray):
+        return None
+    try:
+        array = np.asarray(value, dtype=np.float64)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return array if array.ndim and array.size else None
+
+
+def _given(value: Any) -> Any:
+    """Return data that were filled in: an array, or a table of columns."""
+    if isinstance(value, Mapping):
+        columns = {str(k): _array(v) for k, v in cast(Doc, value).items()}
+        return {k: v for k, v in columns.items() if v is not None}
+    array = _array(value)
+    return np.empty(0) if array is None else array
+
+
+def _size(value: Any) -> int:
+    if isinstance(value, Mapping):
+        return sum(_size(v) for v in cast(Doc, value).values())
+    return value.size if isinstance(value, np.ndarray) else 1
+
+
+__all__ = ["NotReady", "StreamLog", "Undecodable"]

@@ -1,0 +1,126 @@
+"""One sweep's rows as the noun that flows on."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from xasnn_stream.assembly.accounting import span
+from xasnn_stream.assembly.axes import NO_ROWS, Rows
+from xasnn_stream.assembly.conditions import condition_at
+from xasnn_stream.assembly.decoders import NotReady, Undecodable
+from xasnn_stream.assembly.header import Header
+from xasnn_stream.assembly.metadata import quantity
+from xasnn_stream.assembly.settings import AssemblySettings
+from xasnn_stream.assembly.streams import StreamLog
+from xasnn_stream.assembly.table import Table
+from xasnn_stream.spectrum import Accounting, Direction, Reason, Run, Spectrum
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which sweep it is, and what is known of it beside its rows."""
+
+    sweep: int = 0
+    direction: Direction = None
+    progress: float | None = None
+    final: bool = True
+    complete: bool = True
+    n_missed: int = 0
+
+
+def spectrum(
+    settings: AssemblySettings,
+    header: Header,
+    place: Place,
+    rows: Rows,
+    *,
+    beside: dict[str, StreamLog],
+    problem: Reason | None = None,
+) -> Spectrum:
+    """Return one sweep; with a `problem` it has no points.
+
+    `beside` are the streams by role that conditions may be read from.
+    """
+    if not header.element or not header.edge:
+        text = (
+            f"the start document of run {header.uid} names no element and edge where "
+        )
+        problem = Reason("no_edge", text + f"profile {settings.profile} looks for them")
+    if problem is not None:
+        rows = Rows(NO_ROWS.energy_ev, {}, rows.event, rows.time)
+    time = span(rows.time, (header.time, header.time))
+    return Spectrum(
+        run=Run(
+            uid=header.uid,
+            scan_id=header.scan_id,
+            sweep=place.sweep,
+            direction=place.direction or direction(rows),
+            progress=place.progress,
+            final=place.final,
+            complete=place.complete,
+            source=header.source,
+            access_tags=header.access_tags,
+        ),
+        profile=settings.profile,
+        sample=header.sample,
+        element=header.element,
+        edge=header.edge,
+        time=time,
+        energy_ev=rows.energy_ev,
+        channels=rows.channels,
+        offsets=_offsets(settings, header),
+        scales=_scales(settings, header),
+        mode=header.mode,
+        e0_ev=header.e0_ev,
+        conditions=_conditions(settings, header, sum(time) / 2, beside),
+        accounting=Accounting(n_missed=place.n_missed),
+        problem=problem,
+    )
+
+
+def direction(rows: Rows) -> Direction:
+    """Return whether energies rise or fall from the first to the last."""
+    finite = rows.energy_ev[np.isfinite(rows.energy_ev)]
+    if len(finite) < 2 or finite[0] == finite[-1]:
+        return None
+    return "up" if finite[-1] > finite[0] else "down"
+
+
+def _offsets(settings: AssemblySettings, header: Header) -> dict[str, float]:
+    found = {
+        role: quantity(header.facts, signal.offset)
+        for role, signal in settings.signals.items()
+    }
+    return {role: value for role, value in found.items() if value}
+
+
+def _scales(settings: AssemblySettings, header: Header) -> dict[str, float]:
+    found = {
+        role: signal.scale * 10.0 ** -quantity(header.facts, signal.gain_log10)
+        for role, signal in settings.signals.items()
+    }
+    return {role: value for role, value in found.items() if value != 1.0}
+
+
+def _conditions(
+    settings: AssemblySettings,
+    header: Header,
+    at_s: float,
+    beside: dict[str, StreamLog],
+) -> dict[str, float]:
+    found = {
+        name: condition_at(
+            condition, header.facts, _table(beside, condition.stream), at_s
+        )
+        for name, condition in settings.conditions.items()
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _table(beside: dict[str, StreamLog], role: str) -> Table | None:
+    if role not in beside:
+        return None
+    try:
+        return beside[role].table()
+    except (NotReady, Undecodable):
+        return None  # a condition that cannot be read is none
