@@ -28,7 +28,8 @@ from xasnn_stream.assembly.settings import (
     Rule,
     Signal,
 )
-from xasnn_stream.errors import SourceError
+from xasnn_stream.errors import InvalidSourceError, SourceError
+from xasnn_stream.handover import HandOver
 from xasnn_stream.sources.codec import encode_frame, encode_line
 from xasnn_stream.sources.document import Document, Source
 from xasnn_stream.sources.open import open_source, open_store
@@ -130,19 +131,39 @@ class Stage:
 
     url: str
     publish: Callable[[Source], None] = lambda source: None
+    live: bool = False
 
 
-@pytest.fixture(params=["zmq", "jsonl", "tiled"])
-def stage(request, tiled_url, tmp_path) -> Iterator[Stage]:
+@pytest.fixture(params=["zmq", "handover", "jsonl", "tiled", "databroker"])
+def stage(request, tiled_url, tmp_path, free_ports) -> Iterator[Stage]:
     if request.param == "tiled":
         yield Stage(tiled_url)
+    elif request.param == "databroker":
+        yield Stage("databroker:beamline/raw")
     elif request.param == "zmq":
         with _proxy() as stage:
+            yield stage
+    elif request.param == "handover":
+        with _run_engine(free_ports(1)[0]) as stage:
             yield stage
     else:
         path = tmp_path / "documents.jsonl"
         path.write_bytes(b"".join(encode_line(*named) for named in DOCUMENTS))
         yield Stage(str(path))
+
+
+@contextmanager
+def _run_engine(port: int) -> Iterator[Stage]:
+    """What hands documents over, as a RunEngine's process does: from before it is heard."""
+    hand_over = HandOver(f"127.0.0.1:{port}")
+
+    def publish(source: Source) -> None:
+        for named in DOCUMENTS:
+            hand_over(*named)
+
+    yield Stage(f"handover://127.0.0.1:{port}", publish, live=True)
+    hand_over.close()
+    assert hand_over.lost == 0
 
 
 @contextmanager
@@ -158,7 +179,7 @@ def _proxy() -> Iterator[Stage]:
         for named in DOCUMENTS:
             publisher.send(encode_frame(*named))
 
-    yield Stage(f"zmq://127.0.0.1:{port}", publish)
+    yield Stage(f"zmq://127.0.0.1:{port}", publish, live=True)
     publisher.close(linger=0)
     context.term()
 
@@ -170,7 +191,18 @@ def tiled_url(tmp_path_factory) -> Iterator[str]:
     with _tiled_server(folder) as (server, key), pytest.MonkeyPatch.context() as patch:
         patch.setenv(KEY, key)
         _store(server, key)
+        _make_known(server, folder / "profiles", patch)
         yield f"tiled+{server}/raw"
+
+
+def _make_known(server: str, profiles: Path, patch: pytest.MonkeyPatch):
+    """Name the server as a catalog that databroker knows: in a profile of Tiled's."""
+    import tiled.profiles
+
+    profiles.mkdir()
+    (profiles / "here.yml").write_text(f"beamline: {{uri: {server}}}\n")
+    patch.setattr(tiled.profiles, "paths", [profiles])
+    tiled.profiles.load_profiles.cache_clear()
 
 
 @contextmanager
@@ -307,7 +339,7 @@ def test_a_source_says_whether_it_is_connected_and_exhausted(stage):
 @pytest.mark.system
 @pytest.mark.timeout(120)
 def test_stored_runs_are_chosen_by_uid_and_time(stage):
-    if stage.url.startswith("zmq"):
+    if stage.live:
         pytest.skip("a live source has nothing to choose from")
     first, second = (run[0][1]["uid"] for run in RUNS)
 
@@ -327,7 +359,7 @@ def test_stored_runs_are_chosen_by_uid_and_time(stage):
 @pytest.mark.system
 @pytest.mark.timeout(120)
 def test_a_store_gives_the_runs_that_are_over_as_often_as_it_is_asked(stage):
-    if stage.url.startswith("zmq"):
+    if stage.live:
         pytest.skip("a live source stores nothing")
     first, second = (run[0][1]["uid"] for run in RUNS)
     store = open_store(stage.url)
@@ -358,6 +390,8 @@ def test_a_tiled_server_that_cannot_be_read_says_what_to_do(tiled_url, monkeypat
     monkeypatch.setenv(KEY, "wrong")
     with pytest.raises(SourceError, match=f"cannot open .* {KEY}"):
         open_source(tiled_url, Counters())
+    with pytest.raises(InvalidSourceError, match=r"no catalog of that name.*: beamline"):
+        open_source("databroker:beamlime", Counters())
     with warnings.catch_warnings():
         # The client leaves its connection open when the server refuses the key.
         warnings.simplefilter("ignore", ResourceWarning)

@@ -19,7 +19,7 @@ from xasnn_stream.errors import DocumentError
 
 Codec = Literal["auto", "msgpack", "json"]
 
-MAX_BYTES = 64 * 2**20
+MAX_BYTES = 32 * 2**20
 """Larger frames or lines are rejected: no document of a scan comes near."""
 
 ARRAY_EXTENSION = 78

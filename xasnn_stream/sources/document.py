@@ -86,11 +86,19 @@ class Intake:
         self._counters.add(
             "documents_rejected_total", source=self.address, reason=reason
         )
-        if reason not in self._reported:
-            self._reported.add(reason)
+        self._report(f"rejected ({reason})", text)
+
+    def miss(self, documents: int) -> None:
+        """Count documents that were lost on the way; the first time is also logged."""
+        self._counters.add("documents_missed_total", documents, source=self.address)
+        self._report("missed", f"{documents} documents were lost on the way here")
+
+    def _report(self, kind: str, text: str) -> None:
+        if kind not in self._reported:
+            self._reported.add(kind)
             log.warning(
-                "%s: rejected (%s): %s; more of this kind are only counted",
+                "%s: %s: %s; more of this kind are only counted",
                 self.address,
-                reason,
+                kind,
                 text,
             )

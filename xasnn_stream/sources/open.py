@@ -10,6 +10,7 @@ from xasnn_stream.sources.selection import Selection
 from xasnn_stream.sources.store import Store
 from xasnn_stream.telemetry.counters import Counters
 
+_DATABROKER = "databroker"
 _TILED_EXAMPLE = "tiled+http://127.0.0.1:8000/raw"
 
 Opener = Callable[[SplitResult, Counters, Selection | None], Source]
@@ -24,22 +25,35 @@ def open_source(
 ) -> Source:
     """Return the source at `url`.
 
-    `zmq://host:port?codec=auto|msgpack|json&prefix=…`, `tiled+http://host:port/path`,
-    or the path of a JSON-lines file, `-` for standard input. `selection` chooses runs
-    of sources that can wait. `allow_pickle` opens pickle from a 0MQ source, which a
-    deployment has to ask for. SourceError says why the source cannot be opened.
+    `zmq://host:port?codec=auto|msgpack|json&prefix=…`, `handover://host:port`,
+    `tiled+http://host:port/path`, `databroker:NAME[/path]`, or the path of a JSON-lines
+    file, `-` for standard input. `selection` chooses runs of sources that can wait.
+    `allow_pickle` opens pickle from a 0MQ source, which a deployment has to ask for.
+    SourceError says why the source cannot be opened.
     """
-    scheme = url.partition("://")[0] if "://" in url else ""
+    scheme = scheme_of(url)
     opener = _OPENERS.get(scheme)
     if opener is None:
-        known = ", ".join(f"{name}://" for name in _OPENERS if name)
         raise InvalidSourceError(
-            f"unknown kind of source {url!r}; known are {known} and files of JSON lines"
+            f"unknown kind of source {_without_user(url)!r}; known are zmq://, "
+            "handover://, tiled+http://, tiled+https://, databroker:NAME and files of "
+            "JSON lines"
         )
-    parts = SplitResult("", "", url, "", "") if not scheme else _split(url)
+    parts = _split(url) if scheme else SplitResult("", "", url, "", "")
     if allow_pickle and opener is _open_zeromq:
         opener = partial(_open_zeromq, allow_pickle=True)
     return opener(parts, counters, selection)
+
+
+def scheme_of(url: str) -> str:
+    """Return the kind of source an address names, "" for a file of JSON lines.
+
+    >>> scheme_of("zmq://127.0.0.1:5568"), scheme_of("databroker:bmm"), scheme_of("a.jsonl")
+    ('zmq', 'databroker', '')
+    """
+    if url.startswith(f"{_DATABROKER}:"):
+        return _DATABROKER
+    return url.partition("://")[0] if "://" in url else ""
 
 
 def pickle_sources(urls: Sequence[str], addresses: Sequence[str]) -> frozenset[str]:
@@ -66,18 +80,19 @@ def _peer(address: str) -> str:
 
 def check_store(url: str) -> None:
     """Raise UsageError unless `url` names a store of runs; nothing is opened."""
-    scheme = url.partition("://")[0] if "://" in url else ""
-    opener = _OPENERS.get(scheme)
-    if opener not in (_open_tiled, _open_jsonlines) or url == "-":
+    opener = _OPENERS.get(scheme_of(url))
+    if opener not in (_open_tiled, _open_catalog, _open_jsonlines) or url == "-":
         raise UsageError(
             f"{_without_user(url)!r} holds no stored runs; name "
-            "tiled+http://host:port/path or a file of JSON lines"
+            "tiled+http://host:port/path, databroker:NAME or a file of JSON lines"
         )
-    if opener is _open_tiled:
-        try:
+    try:
+        if opener is _open_tiled:
             _tiled_server(_split(url))
-        except SourceError as error:
-            raise UsageError(str(error)) from error
+        elif opener is _open_catalog:
+            _catalog(_split(url))
+    except SourceError as error:
+        raise UsageError(str(error)) from error
 
 
 def open_store(url: str) -> Store:
@@ -85,13 +100,16 @@ def open_store(url: str) -> Store:
 
     SourceError says why it cannot be opened now.
     """
-    if "://" not in url:
+    scheme = scheme_of(url)
+    if not scheme:
         from xasnn_stream.sources.linestore import JSONLinesStore
 
         return JSONLinesStore(url)
     from xasnn_stream.sources.tiled import TiledStore
 
-    parts = urlsplit(url)
+    parts = _split(url)
+    if scheme == _DATABROKER:
+        return TiledStore(*_catalog(parts))
     return TiledStore(_tiled_server(parts), parts.path.strip("/"))
 
 
@@ -117,10 +135,7 @@ def _open_zeromq(
     from xasnn_stream.sources.zeromq import ZeroMQSource
 
     address = f"{url.scheme}://{url.netloc}"
-    if selection is not None:
-        raise InvalidSourceError(
-            f"{address} is live; runs can only be chosen from a store"
-        )
+    _refuse_selection(url, selection)
     options = _options(url, {"codec": "auto", "prefix": ""})
     codec = options["codec"]
     if codec not in ("auto", "msgpack", "json"):
@@ -135,6 +150,23 @@ def _open_zeromq(
     )
 
 
+def _open_handover(
+    url: SplitResult, counters: Counters, selection: Selection | None
+) -> Source:
+    from xasnn_stream.sources.handover import HandOverSource
+
+    _refuse_selection(url, selection)
+    _options(url, {})
+    return HandOverSource(f"tcp://{_host_port(url)}", counters)
+
+
+def _refuse_selection(url: SplitResult, selection: Selection | None) -> None:
+    if selection is not None:
+        raise InvalidSourceError(
+            f"{url.scheme}://{url.netloc} is live; runs can only be chosen from a store"
+        )
+
+
 def _open_tiled(
     url: SplitResult, counters: Counters, selection: Selection | None
 ) -> Source:
@@ -142,6 +174,25 @@ def _open_tiled(
 
     server = _tiled_server(url)
     return TiledSource(server, url.path.strip("/"), counters, selection)
+
+
+def _open_catalog(
+    url: SplitResult, counters: Counters, selection: Selection | None
+) -> Source:
+    from xasnn_stream.sources.tiled import TiledSource
+
+    return TiledSource(*_catalog(url), counters, selection)
+
+
+def _catalog(url: SplitResult) -> tuple[str, str]:
+    """Return `databroker:NAME` and the folder below it."""
+    name, _, folder = url.path.partition("/")
+    if not name or url.netloc or url.query:
+        raise InvalidSourceError(
+            "databroker: needs the name of a catalog, as in databroker:bmm, or "
+            "databroker:bmm/raw for a folder in it"
+        )
+    return f"{_DATABROKER}:{name}", folder.strip("/")
 
 
 def _tiled_server(url: SplitResult) -> str:
@@ -196,7 +247,9 @@ def _host_port(url: SplitResult) -> str:
 
 _OPENERS: dict[str, Opener] = {
     "zmq": _open_zeromq,
+    "handover": _open_handover,
     "tiled+http": _open_tiled,
     "tiled+https": _open_tiled,
+    _DATABROKER: _open_catalog,
     "": _open_jsonlines,
 }

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from xasnn_stream.errors import SourceError
+from xasnn_stream.errors import InvalidSourceError, SourceError
 from xasnn_stream.sources.document import Document, Intake
 from xasnn_stream.sources.selection import Selection
 from xasnn_stream.sources.store import StoredRun, UnreadableRunError
@@ -31,12 +31,14 @@ _NO_EXPORTER = (
 class TiledStore:
     """The runs below one folder of a Tiled server, in the order stored.
 
-    One request fetches a whole run; the client's own timeouts bound it. Raises
+    `server` is its address, or `databroker:NAME`, as a profile of Tiled's client names
+    it. One request fetches a whole run; the client's own timeouts bound it. Raises
     `SourceError` if the server cannot be opened.
     """
 
     def __init__(self, server: str, folder: str) -> None:
-        self.address = f"tiled+{server}/{folder}"
+        scheme = "" if is_named(server) else "tiled+"
+        self.address = f"{scheme}{server}/{folder}".rstrip("/")
         self._client, self._folder = _open(server, folder)
 
     def finished_runs(
@@ -203,15 +205,19 @@ def _unreadable(run: Any, error: Exception) -> UnreadableRunError:
     return UnreadableRunError(f"run {run.metadata['start'].get('uid')}: {error!r}")
 
 
+def is_named(server: str) -> bool:
+    """Whether a server is given by the name of a catalog, not by its address."""
+    return server.startswith("databroker:")
+
+
 def _open(server: str, folder: str) -> tuple[Any, Any]:
     """Return the server's root client and the client of the folder."""
     # Registers the clients of Bluesky runs; slow to import, so only when needed.
     import bluesky_tiled_plugins  # noqa: F401
     import httpx
-    from tiled.client import from_uri
 
     try:
-        root = from_uri(server, api_key=os.environ.get(API_KEY))
+        root = _from_profile(server) if is_named(server) else _from_address(server)
         try:
             return root, root[folder] if folder else root
         except KeyError:
@@ -223,3 +229,27 @@ def _open(server: str, folder: str) -> tuple[Any, Any]:
             f"cannot open the Tiled server {server}: {error}; "
             f"is it running, and is {API_KEY} its key?"
         ) from error
+
+
+def _from_address(server: str) -> Any:
+    from tiled.client import from_uri
+
+    return from_uri(server, api_key=os.environ.get(API_KEY))
+
+
+def _from_profile(server: str) -> Any:
+    from tiled.client import from_profile
+    from tiled.profiles import ProfileNotFound, list_profiles
+
+    key = os.environ.get(API_KEY)
+    try:
+        # A profile holds no key; without ours the client has its own ways.
+        return from_profile(
+            server.partition(":")[2], **({"api_key": key} if key else {})
+        )
+    except ProfileNotFound:
+        known = ", ".join(sorted(list_profiles())) or "none"
+        raise InvalidSourceError(
+            f"{server}: Tiled knows no catalog of that name here, only: {known}; "
+            "`tiled profile create` makes one known"
+        ) from None

@@ -5,25 +5,19 @@ document name it does not know.
 """
 
 import logging
-import math
-import time
-from typing import Any
 
 import zmq
-from zmq.utils.monitor import recv_monitor_message
 
 from xasnn_stream.errors import InvalidSourceError
 from xasnn_stream.sources.codec import Codec, FrameError, decode_frame
 from xasnn_stream.sources.document import Document, Intake
+from xasnn_stream.sources.inlet import Inlet
 from xasnn_stream.telemetry.counters import Counters
 
 log = logging.getLogger(__name__)
 
 RECEIVE_QUEUE = 100_000
 """Messages libzmq holds for us; some minutes of step scans."""
-
-_HEARTBEAT_MS = 5_000
-_SILENCE_MS = 15_000
 
 
 class ZeroMQSource:
@@ -51,23 +45,12 @@ class ZeroMQSource:
         self._prefix = prefix
         self._allow_pickle = allow_pickle
         self._intake = Intake(self.address, counters)
-        self._connected = False
-        self._context = zmq.Context()
-        self._socket = self._context.socket(zmq.SUB)
-        self._socket.setsockopt(zmq.LINGER, 0)
-        self._socket.setsockopt(zmq.RCVHWM, RECEIVE_QUEUE)
-        # A peer that vanished without a word (power, cable) is noticed by its silence.
-        self._socket.setsockopt(zmq.HEARTBEAT_IVL, _HEARTBEAT_MS)
-        self._socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, _SILENCE_MS)
-        self._monitor = self._socket.get_monitor_socket(
-            zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
+        self._inlet = Inlet(
+            zmq.SUB, RECEIVE_QUEUE, lambda peers: self._intake.connected(peers > 0)
         )
-        self._poller = zmq.Poller()
-        self._poller.register(self._socket, zmq.POLLIN)
-        self._poller.register(self._monitor, zmq.POLLIN)
-        self._socket.setsockopt(zmq.SUBSCRIBE, prefix + b" " if prefix else b"")
+        self._inlet.socket.setsockopt(zmq.SUBSCRIBE, prefix + b" " if prefix else b"")
         try:
-            self._socket.connect(address)
+            self._inlet.socket.connect(address)
         except zmq.ZMQError as error:
             self.close()
             raise InvalidSourceError(
@@ -84,49 +67,15 @@ class ZeroMQSource:
     @property
     def connected(self) -> bool:
         """Whether the handshake with the proxy is finished."""
-        return self._connected
+        return self._inlet.peers > 0
 
     def receive(self, timeout_s: float) -> Document | None:
         """Return the next document, None when none came within `timeout_s` seconds."""
-        deadline = time.monotonic() + timeout_s
-        while True:
-            parts = self._next_message()
-            if parts is not None:
-                document = self._decode(parts)
-                if document is not None:
-                    return document
-            remaining = deadline - time.monotonic()
-            if parts is None and remaining > 0:
-                self._wait(remaining)
-            elif remaining <= 0:
-                return None
+        return self._inlet.receive(timeout_s, self._decode)
 
     def close(self) -> None:
         """Close the sockets; may be called twice."""
-        if self._socket.closed:
-            return
-        self._note(connected=False)
-        self._socket.disable_monitor()
-        self._monitor.close(linger=0)
-        self._socket.close(linger=0)
-        self._context.term()
-
-    def _next_message(self) -> list[bytes] | None:
-        try:
-            return self._socket.recv_multipart(zmq.NOBLOCK)
-        except zmq.Again:
-            return None
-
-    def _wait(self, timeout_s: float) -> None:
-        ready: dict[Any, int] = dict(self._poller.poll(math.ceil(timeout_s * 1000)))
-        while self._monitor in ready:
-            event = recv_monitor_message(self._monitor)["event"]
-            self._note(connected=event == zmq.EVENT_HANDSHAKE_SUCCEEDED)
-            ready = dict(self._poller.poll(0))
-
-    def _note(self, *, connected: bool) -> None:
-        self._connected = connected
-        self._intake.connected(connected)
+        self._inlet.close()
 
     def _decode(self, parts: list[bytes]) -> Document | None:
         if len(parts) != 1:

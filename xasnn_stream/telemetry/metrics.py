@@ -74,7 +74,8 @@ METRICS: Mapping[str, Metric] = _by_name(
     Metric(
         "documents_missed_total",
         "counter",
-        "Documents discarded because the queue was full and the source cannot wait.",
+        "Documents discarded because a queue was full, here or in the RunEngine's "
+        "process, and the source cannot wait.",
         {"source": ()},
     ),
     Metric(

@@ -13,6 +13,10 @@ from xasnn_stream.telemetry.counters import Counters
         ("zmq://localhost", "needs host and port"),
         ("zmq://:5578", "needs host and port"),
         ("zmq://localhost:port", "needs host and port"),
+        ("handover://localhost", "as in handover://127.0.0.1:5568"),
+        ("handover://localhost:5570?prefix=a", "no option prefix"),
+        ("databroker:", "the name of a catalog"),
+        ("databroker://localhost:8000", "the name of a catalog"),
         ("zmq://no host:5578", "no address"),
         ("zmq://[::1:5578", "Invalid IPv6"),
         ("tiled+http://secret@[::1/raw", "Invalid IPv6"),
@@ -38,6 +42,8 @@ def test_an_address_that_cannot_be_opened_says_why(url, says):
     [
         "nonsense://user:secret@x",
         "zmq://127.0.0.1:5568",
+        "handover://127.0.0.1:5570",
+        "databroker:",
         "-",
         "tiled+http://",
         "tiled+http://[::1/raw",
@@ -53,11 +59,14 @@ def test_what_is_no_store_of_runs_is_refused_unopened(url):
     assert "secret" not in str(refused.value)
 
 
-@pytest.mark.parametrize("url", ["tiled+http://127.0.0.1:8000/raw", "runs/later.jsonl"])
+@pytest.mark.parametrize(
+    "url", ["tiled+http://127.0.0.1:8000/raw", "databroker:bmm", "runs/later.jsonl"]
+)
 def test_a_store_of_runs_need_not_be_there_yet(url):
     check_store(url)
 
 
-def test_runs_of_a_live_source_cannot_be_chosen():
+@pytest.mark.parametrize("url", ["zmq://localhost:5578", "handover://localhost:5570"])
+def test_runs_of_a_live_source_cannot_be_chosen(url):
     with pytest.raises(SourceError, match="is live"):
-        open_source("zmq://localhost:5578", Counters(), Selection(uids=("a",)))
+        open_source(url, Counters(), Selection(uids=("a",)))

@@ -1,0 +1,160 @@
+"""Documents from inside a RunEngine's process to the daemon, without holding up a scan.
+
+>>> from xasnn_stream.handover import HandOver
+>>> RE.subscribe(HandOver("127.0.0.1:5570"))  # doctest: +SKIP
+
+The daemon listens there with `--source handover://127.0.0.1:5570`. Each frame is
+`session.number name body`: whoever receives it sees from the numbers what was lost.
+"""
+
+import atexit
+import math
+import secrets
+import threading
+import time
+from collections import deque
+from contextlib import suppress
+from itertools import islice
+from typing import Any
+
+import zmq
+
+from xasnn_stream.errors import InvalidSourceError
+from xasnn_stream.sources.codec import MAX_BYTES, encode_frame
+
+HELD_BYTES = 64 * 2**20
+"""What is held for a daemon that is away: some hundred thousand events of a step scan."""
+
+CLOSE_S = 1.0
+"""How long a RunEngine's process may end later for what is still held."""
+
+# libzmq counts documents, not bytes: few are left to it, so that HELD_BYTES is the bound.
+_SOCKET_QUEUE = 64
+_WRITABLE_MS = 100
+_AT_ONCE = 100
+_BREATH_S = 0.002
+_HEARTBEAT_MS = 5_000
+_SILENCE_MS = 15_000
+
+
+class HandOver:
+    """A callback for `RE.subscribe`: hands every document to the daemon at `address`.
+
+    It never waits and never raises, whatever the daemon does and whatever a document
+    holds. Documents for a daemon that is dead, stuck or restarted are held, up to
+    `held_bytes`, and sent when it is back; what exceeds that is dropped, counted in
+    `lost`, and the daemon is told, at the latest with the next document. Raises
+    InvalidSourceError for what can be no address.
+    """
+
+    def __init__(self, address: str, *, held_bytes: int = HELD_BYTES) -> None:
+        self.address = f"tcp://{address.rpartition('://')[2]}"
+        self.lost = 0
+        """Documents that the daemon will never get from here."""
+        self._session = secrets.token_hex(8).encode()
+        self._number = 0
+        self._held_bytes = held_bytes
+        self._bytes = 0
+        # The caller uses the socket only while nothing is held, the thread only while
+        # something is: only the caller makes it so, and only the thread ends it.
+        self._held: deque[bytes] = deque()
+        self._lock = threading.Lock()
+        self._holding = threading.Event()
+        self._closing = threading.Event()
+        self._deadline = math.inf
+        self._untold = False
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.PUSH)
+        self._socket.setsockopt(zmq.SNDHWM, _SOCKET_QUEUE)
+        # A daemon's machine that lost its power says nothing; its silence does.
+        self._socket.setsockopt(zmq.HEARTBEAT_IVL, _HEARTBEAT_MS)
+        self._socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, _SILENCE_MS)
+        try:
+            self._socket.connect(self.address)
+        except zmq.ZMQError as error:
+            self._context.destroy(linger=0)
+            raise InvalidSourceError(
+                f"cannot hand documents over to {address}: {error}; name host:port, "
+                "as in 127.0.0.1:5570"
+            ) from error
+        self._thread = threading.Thread(
+            target=self._send_held, name="xasnn-handover", daemon=True
+        )
+        self._thread.start()
+        atexit.register(self.close)
+
+    def __call__(self, name: str, doc: dict[str, Any]) -> None:
+        """Hand one document over; from any thread."""
+        with self._lock:
+            number, self._number = self._number, self._number + 1
+            try:
+                frame = encode_frame(name, doc, b"%s.%d" % (self._session, number))
+                taken = len(frame) <= MAX_BYTES and self._take(frame)
+            except Exception:  # whatever it is, raised here it would abort the plan
+                taken = False
+            self.lost += not taken
+
+    @property
+    def held(self) -> int:
+        """How many documents wait for the daemon."""
+        return len(self._held)
+
+    def close(self, timeout_s: float = CLOSE_S) -> None:
+        """Send what is held, for at most `timeout_s`; the rest is lost."""
+        with self._lock:
+            if self._closing.is_set():
+                return
+            self._deadline = time.monotonic() + timeout_s
+            self._closing.set()
+        self._holding.set()
+        self._thread.join()
+        self.lost += len(self._held)
+        left_s = max(0.0, self._deadline - time.monotonic())
+        self._socket.close(linger=int(left_s * 1000))
+        self._context.term()
+        atexit.unregister(self.close)
+
+    def _take(self, frame: bytes) -> bool:
+        """Send or hold a frame; False if there is no room, or it was closed."""
+        if self._closing.is_set():
+            return False
+        if not self._held:
+            with suppress(zmq.Again):
+                self._socket.send(frame, zmq.NOBLOCK)
+                return True
+        if self._bytes + len(frame) > self._held_bytes:
+            self._untold = True
+            return False
+        self._hold(frame)
+        return True
+
+    def _hold(self, frame: bytes) -> None:
+        self._held.append(frame)
+        self._bytes += len(frame)
+        self._holding.set()
+
+    def _send_held(self) -> None:
+        while not self._closing.is_set():
+            self._holding.wait()
+            while self._holding.is_set() and time.monotonic() < self._deadline:
+                self._send_some()
+
+    def _send_some(self) -> None:
+        """Send a few, so that the RunEngine's thread gets its turn in between."""
+        if self._held and not self._socket.poll(_WRITABLE_MS, zmq.POLLOUT):
+            return
+        for frame in list(islice(self._held, _AT_ONCE)):
+            try:
+                self._socket.send(frame, zmq.NOBLOCK)
+            except zmq.Again:
+                break
+            with self._lock:
+                self._bytes -= len(self._held.popleft())
+        with self._lock:
+            if not self._held:
+                self._holding.clear()
+                if self._untold:
+                    # Of what was dropped the next document tells, but when is that?
+                    self._untold = False
+                    self._hold(b"%s.%d" % (self._session, self._number))
+        self._closing.wait(_BREATH_S)
