@@ -10,7 +10,7 @@ import signal
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from xasnn_stream import __version__
 from xasnn_stream.allocator import keep_freed_memory
 from xasnn_stream.assembly.assembler import Assembler
+from xasnn_stream.assembly.files import Files
 from xasnn_stream.errors import UsageError
 from xasnn_stream.partials import Partials
 from xasnn_stream.pipeline import Pipeline
@@ -53,7 +54,8 @@ JOIN_S = 15.0
 class Deployment:
     """Where a daemon runs and what it talks to; nothing here changes numbers.
 
-    `feed`, `http`, `results`, `backfill` and `reference` may be None: without.
+    `feed`, `http`, `results`, `backfill` and `reference` may be None: without. `files`
+    are those that documents may refer to.
     """
 
     profiles: Sequence[str]
@@ -66,6 +68,7 @@ class Deployment:
     reference: str | None
     state: Path
     allow_pickle: Sequence[str] = ()
+    files: Files = field(default_factory=Files)
 
 
 def serve(deployment: Deployment) -> int:
@@ -147,7 +150,11 @@ class Daemon:
         self._sources = self._open_sources()
         self._pipeline = Pipeline(
             self._sources,
-            Assembler([p.assembly for p in self._profiles], self._counters),
+            Assembler(
+                [p.assembly for p in self._profiles],
+                self._counters,
+                files=deployment.files,
+            ),
             self._engines,
             self._log,
             self._counters,

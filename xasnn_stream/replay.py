@@ -6,11 +6,12 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xasnn_stream.assembly.assembler import Assembler
+from xasnn_stream.assembly.files import Files
 from xasnn_stream.errors import SinkError, SourceError, UsageError, XasnnError
 from xasnn_stream.estimate import Estimate
 from xasnn_stream.pipeline import Pipeline
@@ -42,6 +43,7 @@ class Request:
 
     `state` is the folder of the result log, None for a temporary one; `speed` how much
     faster than they were taken documents come, None for as fast as they can be read.
+    `files` are those that documents may refer to.
     """
 
     profiles: Sequence[str]
@@ -53,6 +55,7 @@ class Request:
     feed: str | None
     state: Path | None
     speed: float | None = None
+    files: Files = field(default_factory=Files)
 
 
 def replay(request: Request) -> Iterator[Estimate]:
@@ -89,7 +92,11 @@ def replay(request: Request) -> Iterator[Estimate]:
         tee = _Tee()
         pipeline = Pipeline(
             [source],
-            Assembler([profile.assembly for profile in profiles], counters),
+            Assembler(
+                [profile.assembly for profile in profiles],
+                counters,
+                files=request.files,
+            ),
             {name: tee.around(engine) for name, engine in engines.items()},
             log,
             counters,

@@ -13,7 +13,7 @@ from xasnn_stream.cli.line import (
     size_text,
 )
 from xasnn_stream.cli.moment import moment
-from xasnn_stream.cli.run import add_result_arguments
+from xasnn_stream.cli.run import add_file_arguments, add_result_arguments
 
 _ROW = "{:>8}  {:<24} {:<9} {}"
 _HEAD = _ROW.format("scan", "sample", "verdict", "descriptors") + "\n"
@@ -52,6 +52,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--feed", metavar="ADDRESS", help="publish results there, too")
     add_result_arguments(parser)
+    add_file_arguments(parser)
     parser.add_argument(
         "--state", type=Path, metavar="DIR", help="keep the result log in this folder"
     )
@@ -61,12 +62,16 @@ def register(subparsers: argparse._SubParsersAction) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Replay and print one line per estimate."""
+    from xasnn_stream.assembly.files import Files, data_roots
     from xasnn_stream.profile import parse_overrides
     from xasnn_stream.replay import Request, replay
     from xasnn_stream.sources.selection import Selection
     from xasnn_stream.telemetry.logging import set_up_logging
 
     set_up_logging("text")
+    roots, renamed = data_roots(arguments.data_root)
+    # Who has the documents as a file may read whatever they name; a server may not say.
+    anywhere = not roots and "://" not in arguments.source
     request = Request(
         profiles=arguments.profiles,
         overrides=parse_overrides(arguments.set),
@@ -79,6 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
         feed=arguments.feed,
         state=arguments.state,
         speed=arguments.speed,
+        files=Files(None if anywhere else roots, renamed, arguments.file_timeout),
     )
     head = "" if arguments.json else _HEAD
     for estimate in replay(request):

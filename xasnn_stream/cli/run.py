@@ -1,12 +1,15 @@
 """`xasnn-stream run`: the daemon."""
 
 import argparse
+import math
 import os
 from pathlib import Path
 
 FEED = "tcp://127.0.0.1:5578"
 HTTP = "127.0.0.1:8765"
 NONE = "none"
+FILE_TIMEOUT_S = 60.0
+"""Writers close their files seconds after a run; copies over a network take longer."""
 
 
 def register(subparsers: argparse._SubParsersAction) -> None:
@@ -34,6 +37,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         "--http", default=HTTP, help=f"address of the page, or none (default {HTTP})"
     )
     add_result_arguments(parser)
+    add_file_arguments(parser)
     parser.add_argument(
         "--backfill",
         metavar="URL",
@@ -85,14 +89,37 @@ def add_result_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_file_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add which files documents may refer to, and how long they are waited for."""
+    parser.add_argument(
+        "--data-root",
+        action="append",
+        default=[],
+        metavar="[OLD=]DIR",
+        help="read files that documents refer to below this folder, and no others; "
+        "with OLD, the folder documents call OLD is DIR here; may be given several "
+        "times",
+    )
+    parser.add_argument(
+        "--file-timeout",
+        type=_seconds,
+        default=FILE_TIMEOUT_S,
+        metavar="SECONDS",
+        help="how long after the end of a run its files are waited for "
+        "(default %(default)g)",
+    )
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Run the daemon until it is told to stop."""
     from xasnn_stream.telemetry.logging import set_up_logging
 
     set_up_logging(arguments.log_format)
+    from xasnn_stream.assembly.files import Files, data_roots
     from xasnn_stream.daemon import Deployment, serve
     from xasnn_stream.profile import parse_overrides
 
+    roots, renamed = data_roots(arguments.data_root)
     return serve(
         Deployment(
             profiles=arguments.profiles,
@@ -105,12 +132,23 @@ def run(arguments: argparse.Namespace) -> int:
             reference=arguments.reference,
             state=arguments.state,
             allow_pickle=arguments.allow_pickle,
+            files=Files(roots, renamed, arguments.file_timeout),
         )
     )
 
 
 def _unless_none(address: str) -> str | None:
     return None if address == NONE else address
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+    return value
 
 
 def state_folder() -> Path:
