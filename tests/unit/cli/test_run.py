@@ -34,3 +34,21 @@ def test_other_speeds_are_refused(text, capsys):
         parser().parse_args(["replay", "p", "s", "--speed", text])
     assert refused.value.code == 2
     assert "max, real or a number" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "command", [[*RUN, "--source", "zmq://127.0.0.1:1"], ["replay", "sim-step", "-"]]
+)
+def test_a_data_root_that_is_no_folder_is_one_sentence(command, capsys):
+    assert main([*command, "--data-root", "/nowhere"]) == 2
+
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert "--data-root /nowhere: there is no folder '/nowhere'" in message
+
+
+@pytest.mark.parametrize("text", ["-1", "nan", "inf", "soon"])
+def test_files_are_waited_for_a_number_of_seconds(text, capsys):
+    with pytest.raises(SystemExit) as refused:
+        parser().parse_args([*RUN, f"--file-timeout={text}"])
+    assert refused.value.code == 2
+    assert "no number of seconds" in capsys.readouterr().err

@@ -25,6 +25,7 @@ ATTRIBUTES = "entry/instrument/detector/NDAttributes"
 AREA_DETECTOR = "entry/data/data"
 
 _MAX_COLUMNS = 1_000
+_MAX_STEPS = 100
 _MAX_CHUNK_BYTES = 2**26
 _MAX_STORED_BYTES = 2**21
 """Of one compressed piece: what it inflates to, 1032 times as much at most, is bounded
@@ -172,16 +173,16 @@ def _flat(values: NDArray[np.generic]) -> NDArray[np.generic]:
 
 
 def _datasets(group: Any, path: Path) -> Iterator[tuple[str, Any]]:
-    """Yield the datasets of numbers in a group, by name."""
+    """Yield the datasets of numbers that are in a group itself, by name."""
     h5py = library()
     if not isinstance(group, h5py.Group):
         raise Undecodable(f"{path}: {ATTRIBUTES} is no group")
     if len(group) > _MAX_COLUMNS:
         raise Undecodable(f"{path} has more than {_MAX_COLUMNS} datasets")
     for name in group:
-        if isinstance(group.get(name, getlink=True), h5py.ExternalLink):
+        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
             continue
-        node = group.get(name)
+        node = group[name]
         if isinstance(node, h5py.Dataset) and node.dtype.kind in "iuf":
             _check(node, path)
             yield name, node
@@ -192,16 +193,28 @@ def _node(file: Any, name: Any, path: Path) -> Any:
     h5py = library()
     if not isinstance(name, str) or not name.strip("/") or "\0" in name:
         raise Undecodable(f"{path}: {str(name)[:100]!r} is no path within a file")
-    node = file
-    for step in name.strip("/").split("/"):
+    node, steps = file, _steps(name)
+    for _ in range(_MAX_STEPS):
+        if not steps:
+            return node
         if not isinstance(node, h5py.Group):
             raise Undecodable(f"{path}: {name[:100]!r} leads through a dataset")
-        link = node.get(step, getlink=True)
+        # The library would follow any link, wherever it leads.
+        link = node.get(step := steps.pop(0), getlink=True)
+        if link is None:
+            raise NotReady(f"{path} has no {name[:100]!r} yet")
         if isinstance(link, h5py.ExternalLink):
             raise Undecodable(f"{path}: {name[:100]!r} leads into another file")
-        if (node := node.get(step)) is None:
-            raise NotReady(f"{path} has no {name[:100]!r} yet")
-    return node
+        if isinstance(link, h5py.SoftLink):
+            steps = _steps(link.path) + steps
+            node = file if link.path.startswith("/") else node
+        else:
+            node = node[step]
+    raise Undecodable(f"{path}: {name[:100]!r} leads through too many links")
+
+
+def _steps(name: str) -> list[str]:
+    return [step for step in name.split("/") if step not in ("", ".")]
 
 
 def _check(node: Any, path: Path) -> None:
