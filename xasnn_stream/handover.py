@@ -14,7 +14,6 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
-from itertools import islice
 from typing import Any
 
 import zmq
@@ -30,9 +29,9 @@ CLOSE_S = 1.0
 
 # libzmq counts documents, not bytes: few are left to it, so that HELD_BYTES is the bound.
 _SOCKET_QUEUE = 64
-_WRITABLE_MS = 100
-_AT_ONCE = 100
-_BREATH_S = 0.002
+_AT_ONCE = 256
+# Waking a thread for each document would cost a scan more than the document itself.
+_EVERY_S = 0.02
 _HEARTBEAT_MS = 5_000
 _SILENCE_MS = 15_000
 
@@ -52,17 +51,15 @@ class HandOver:
         self.lost = 0
         """Documents that the daemon will never get from here."""
         self._session = secrets.token_hex(8).encode()
+        self._limit = held_bytes
+        self._lock = threading.Lock()  # between callers; the thread takes none
         self._number = 0
-        self._held_bytes = held_bytes
-        self._bytes = 0
-        # The caller uses the socket only while nothing is held, the thread only while
-        # something is: only the caller makes it so, and only the thread ends it.
+        self._bytes_in = 0  # written by callers
+        self._bytes_out = 0  # written by the thread
         self._held: deque[bytes] = deque()
-        self._lock = threading.Lock()
-        self._holding = threading.Event()
+        self._told = 0
         self._closing = threading.Event()
         self._deadline = math.inf
-        self._untold = False
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.PUSH)
         self._socket.setsockopt(zmq.SNDHWM, _SOCKET_QUEUE)
@@ -86,13 +83,15 @@ class HandOver:
     def __call__(self, name: str, doc: dict[str, Any]) -> None:
         """Hand one document over; from any thread."""
         with self._lock:
-            number, self._number = self._number, self._number + 1
             try:
-                frame = encode_frame(name, doc, b"%s.%d" % (self._session, number))
-                taken = len(frame) <= MAX_BYTES and self._take(frame)
+                prefix = b"%s.%d" % (self._session, self._number)
+                frame = encode_frame(name, doc, prefix)
+                taken = self._take(frame)
             except Exception:  # whatever it is, raised here it would abort the plan
                 taken = False
             self.lost += not taken
+            # Last: what is not held then is lost, as the thread concludes.
+            self._number += 1
 
     @property
     def held(self) -> int:
@@ -106,7 +105,6 @@ class HandOver:
                 return
             self._deadline = time.monotonic() + timeout_s
             self._closing.set()
-        self._holding.set()
         self._thread.join()
         self.lost += len(self._held)
         left_s = max(0.0, self._deadline - time.monotonic())
@@ -115,46 +113,34 @@ class HandOver:
         atexit.unregister(self.close)
 
     def _take(self, frame: bytes) -> bool:
-        """Send or hold a frame; False if there is no room, or it was closed."""
-        if self._closing.is_set():
+        """Hold a frame to be sent; False if there is no room, or it was closed."""
+        too_much = self._bytes_in - self._bytes_out + len(frame) > self._limit
+        if too_much or len(frame) > MAX_BYTES or self._closing.is_set():
             return False
-        if not self._held:
-            with suppress(zmq.Again):
-                self._socket.send(frame, zmq.NOBLOCK)
-                return True
-        if self._bytes + len(frame) > self._held_bytes:
-            self._untold = True
-            return False
-        self._hold(frame)
+        self._bytes_in += len(frame)
+        self._held.append(frame)
         return True
 
-    def _hold(self, frame: bytes) -> None:
-        self._held.append(frame)
-        self._bytes += len(frame)
-        self._holding.set()
-
     def _send_held(self) -> None:
-        while not self._closing.is_set():
-            self._holding.wait()
-            while self._holding.is_set() and time.monotonic() < self._deadline:
-                self._send_some()
+        """Send what is held, many at once; the thread that owns the socket."""
+        while not self._closing.wait(_EVERY_S):
+            self._send_some()
+        while self._held and time.monotonic() < self._deadline:
+            self._send_some()
+            time.sleep(_EVERY_S)
 
     def _send_some(self) -> None:
-        """Send a few, so that the RunEngine's thread gets its turn in between."""
-        if self._held and not self._socket.poll(_WRITABLE_MS, zmq.POLLOUT):
-            return
-        for frame in list(islice(self._held, _AT_ONCE)):
-            try:
-                self._socket.send(frame, zmq.NOBLOCK)
-            except zmq.Again:
-                break
-            with self._lock:
-                self._bytes -= len(self._held.popleft())
-        with self._lock:
-            if not self._held:
-                self._holding.clear()
-                if self._untold:
-                    # Of what was dropped the next document tells, but when is that?
-                    self._untold = False
-                    self._hold(b"%s.%d" % (self._session, self._number))
-        self._closing.wait(_BREATH_S)
+        with suppress(zmq.Again):
+            for _ in range(_AT_ONCE):
+                if not self._held:
+                    self._tell_lost()
+                    return
+                self._socket.send(self._held[0], zmq.NOBLOCK)
+                self._bytes_out += len(self._held.popleft())
+
+    def _tell_lost(self) -> None:
+        """Say how many documents there were: the next one may be long in coming."""
+        lost, number = self.lost, self._number
+        if lost > self._told and not self._held:
+            self._socket.send(b"%s.%d" % (self._session, number), zmq.NOBLOCK)
+            self._told = lost
