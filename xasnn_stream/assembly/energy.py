@@ -16,18 +16,18 @@ _COUNTS = 1 << 24  # of an unsigned 24-bit encoder
 def energies(
     readings: FloatArray, energy: Energy, facts: Mapping[str, Any]
 ) -> FloatArray:
-    """Return energies in eV, of the shape of the readings; NaN where there is none.
+    """Return energies in eV, of the shape of the readings.
 
     `facts` is the start document and, under `descriptor`, the configuration in the
-    stream's descriptor. An energy that is not positive and finite is none: what a row
-    of zeros reads as, or an angle at which nothing is reflected.
+    stream's descriptor. By Bragg's law an energy is NaN at an angle at which nothing is
+    reflected, and for a count of exactly zero: that of a row that was never filled.
     """
     with np.errstate(all="ignore"):  # readings and facts may be anything
         if energy.bragg is None:
-            found = readings * _EV_PER_UNIT[energy.unit]
-        else:
-            found = _diffracted(readings, energy.bragg, facts)
-    return np.where(np.isfinite(found) & (found > 0), found, np.nan)
+            return readings * _EV_PER_UNIT[energy.unit]
+        found = _diffracted(readings, energy.bragg, facts)
+        is_energy = np.isfinite(found) & (found > 0) & (readings != 0)
+    return np.where(is_energy, found, np.nan)
 
 
 def _diffracted(

@@ -114,7 +114,8 @@ class Cutter:
         `event` is the `seq_num` of each row's event.
         """
         first = self._rows.end
-        energy = np.where(np.isfinite(energy), energy, np.nan)
+        # What is no energy, as that of a row never filled, moves nothing.
+        energy = np.where(np.isfinite(energy) & (energy > 0), energy, np.nan)
         self._rows.add(energy)
         match self._segment.kind:
             case "per_run":

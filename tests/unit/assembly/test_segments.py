@@ -167,8 +167,8 @@ def test_asking_for_what_is_under_way_changes_nothing():
 
 
 def test_rows_without_an_energy_make_no_turn_and_end_no_sweep():
-    energy = np.concatenate([[np.nan] * 3, UP, [np.nan] * 5, DOWN, [np.inf, np.nan]])
-    energy[50:60] = np.nan
+    energy = np.concatenate([[np.nan] * 3, UP, [np.nan] * 5, DOWN, [np.inf, 0.0]])
+    energy[50:60] = [np.nan, 0.0] * 5
 
     cuts = whole(Segment("turning_points"), energy)
 
@@ -188,7 +188,7 @@ segments = st.builds(
     drop_last=st.integers(0, 2),
 )
 any_energy = st.lists(
-    st.integers(0, 30).map(float) | st.floats(0, 30) | st.just(np.nan), max_size=120
+    st.integers(0, 30).map(float) | st.floats(0.5, 30) | st.just(np.nan), max_size=120
 )
 
 
