@@ -136,7 +136,11 @@ class Assembler:
         return released
 
     def take_orphans(self) -> list[Orphan]:
-        """Return what came of unknown runs since the last call, each run once."""
+        """Return what came of unknown runs since the last call, each run once.
+
+        Documents whose run may still come, too late, are held for a while first.
+        """
+        self._router.expire(self._clock())
         return self._router.orphans.take()
 
     def forget_run(self, uid: str, source: str) -> None:

@@ -1,6 +1,7 @@
 """How a run becomes sweeps: by event, by cutting as it comes, or as a whole."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Protocol
 
 from xasnn_stream.assembly.axes import NO_ROWS, Rows, UnusableError, is_one_stream
@@ -72,12 +73,12 @@ class ByEvent:
         return True
 
     def advance(self) -> list[Spectrum]:
-        """Return the sweeps of the events that came."""
-        return self._spectra(patient=True)
+        """Return the sweeps of the events that came, with their conditions."""
+        return self._spectra(patient=True, over=False)
 
     def finish(self, stop: Doc | None, *, patient: bool) -> tuple[list[Spectrum], bool]:
         """Return what is left, and a result for every event that never came."""
-        found = self._spectra(patient=patient)
+        found = self._spectra(patient=patient, over=True)
         if self._fresh:
             return found, True
         axis = self.run.axis
@@ -92,10 +93,14 @@ class ByEvent:
         """Return nothing: an event is there as a whole, or not at all."""
         return []
 
-    def _spectra(self, *, patient: bool) -> list[Spectrum]:
+    def _spectra(self, *, patient: bool, over: bool) -> list[Spectrum]:
         found: list[Spectrum] = []
         waiting: list[int] = []
         for seq_num in dict.fromkeys(self._fresh):
+            at_s = self.run.axis.rows.row(seq_num)[0]
+            if not over and self.run.awaits_condition(at_s):
+                waiting.append(seq_num)
+                continue
             try:
                 found.append(self._spectrum(seq_num))
             except _USELESS as error:
@@ -130,6 +135,8 @@ class ByCutting:
         self._pending = NO_ROWS
         self._used = 0
         self._dropped = 0
+        self._last_event = 0
+        self._waiting: list[tuple[Place, Rows]] = []
         # Once rows are missing, later sweeps may have another number.
         self._uncertain = False
 
@@ -139,10 +146,9 @@ class ByCutting:
 
     def advance(self) -> list[Spectrum]:
         """Return the sweeps that ended, as far as there is no gap."""
-        try:
-            return self._made(self._take(gapless=True), over=True)
-        except _USELESS:
-            return []  # said when the run is over
+        with suppress(*_USELESS):  # they are said when the run is over
+            self._cut(self._take(gapless=True), over=True)
+        return self._given(over=False)
 
     def finish(self, stop: Doc | None, *, patient: bool) -> tuple[list[Spectrum], bool]:
         """Return the sweeps that are left; what is missing makes them incomplete."""
@@ -151,15 +157,16 @@ class ByCutting:
             return self.advance(), True
         over = stop is not None
         try:
-            found = self._made(self._take(gapless=False), over=over)
+            self._cut(self._take(gapless=False), over=over)
         except _USELESS as error:
             if patient and isinstance(error, NotReady):
                 return [], True
             place = Place(self._cutter.next_sweep, complete=over)
-            return [unusable(run, error, place)], False
+            return [*self._given(over=True), unusable(run, error, place)], False
         tail = max(announced(stop, run.axis.name) or 0, run.axis.promised) - self._used
         cuts = self._cutter.end(whole=over)
-        found += self._made(cuts, over=over, tail=max(tail, 0), last=over)
+        self._cut(cuts, over=over, tail=max(tail, 0), last=over)
+        found = self._given(over=True)
         if not run.made:
             nothing = run.no_events(run.axis)
             if self._used:
@@ -184,19 +191,34 @@ class ByCutting:
         self._pending = self._pending.then(rows)
         return self._cutter.feed(rows.energy_ev, rows.event)
 
-    def _made(
+    def _given(self, *, over: bool) -> list[Spectrum]:
+        """Return the spectra of cuts, in order, as far as conditions are there."""
+        found: list[Spectrum] = []
+        for place, rows in self._waiting:
+            at_s = float(rows.time[len(rows) // 2]) if len(rows) else 0.0
+            if not over and self.run.awaits_condition(at_s):
+                break
+            found.append(self.run.spectrum(place, rows))
+        self._waiting = self._waiting[len(found) :]
+        return found
+
+    def _cut(
         self, cuts: list[Cut], *, over: bool, tail: int = 0, last: bool = True
-    ) -> list[Spectrum]:
-        """Return the spectra of cuts; the rows before the last are not needed any more.
+    ) -> None:
+        """Keep the rows of cuts; those before the last are not needed any more.
 
         `tail` rows are missing behind it. If it is not the `last`, the run may go on.
         """
-        found: list[Spectrum] = []
-        end = 0
+        end, event = 0, self._last_event
         for cut in cuts:
-            first, end = cut.first - self._dropped, cut.last - self._dropped
+            before, first = end, cut.first - self._dropped
+            end = cut.last - self._dropped
             rows = self._pending.part(first, end)
-            missing = self._gaps(first, end) + (tail if cut is cuts[-1] else 0)
+            before, event = (
+                event + (end - before),
+                int(self._pending.event[end - 1]) if end else event,
+            )
+            missing = event - before + (tail if cut is cuts[-1] else 0)
             self._uncertain |= missing > 0 and last
             place = Place(
                 cut.sweep,
@@ -205,22 +227,11 @@ class ByCutting:
                 complete=over and not missing and not self._uncertain,
                 n_missed=missing,
             )
-            found.append(self.run.spectrum(place, rows))
+            self._waiting.append((place, rows))
         if cuts and last:
             self._pending = self._pending.part(end, len(self._pending))
             self._dropped += end
-        return found
-
-    def _gaps(self, first: int, end: int) -> int:
-        """Return how many rows are missing from the last cut to the end of this one."""
-        event = self._pending.event[max(first - 1, 0) : end]
-        before = 0 if not (first or self._dropped) else None
-        if not len(event):
-            return 0
-        spanned = int(event[-1] - event[0]) + 1
-        if before is not None:
-            spanned = int(event[-1])
-        return spanned - len(event)
+            self._last_event = event
 
 
 class AsAWhole:

@@ -28,6 +28,9 @@ from xasnn_stream.spectrum import FloatArray, Reason, Spectrum
 
 Doc = Mapping[str, Any]
 
+CONDITIONS_WITHIN_S = 5.0
+"""A sweep waits no longer for a reading behind it, by the times in documents."""
+
 
 @dataclass(slots=True)
 class OpenRun:
@@ -89,6 +92,20 @@ class OpenRun:
     def missing(self, stop: Doc | None) -> int:
         """Return how many rows of the axis are known to be missing."""
         return self.axis.missing(announced(stop, self.axis.name))
+
+    def awaits_condition(self, at_s: float) -> bool:
+        """Whether a condition that is interpolated may soon have a reading behind a time.
+
+        Decided by the times in documents, so that it is the same in a replay.
+        """
+        newest = max(log.newest_s for log in self.logs.values())
+        if newest > at_s + CONDITIONS_WITHIN_S:
+            return False
+        return any(
+            0.0 < self.logs[condition.stream].newest_s < at_s
+            for condition in self.settings.conditions.values()
+            if condition.stream and condition.interp == "linear"
+        )
 
     def rows(self, table: Table) -> Rows:
         """Return energies and channels of a table of the axis.

@@ -125,6 +125,14 @@ class StreamLog:
             self.promised = max(self.promised, stop)
 
     @property
+    def newest_s(self) -> float:
+        """The time of the last event, 0 if there is none or it says none."""
+        if not self.rows:
+            return 0.0
+        at_s = self.rows.row(self.rows.highest)[0]
+        return 0.0 if math.isnan(at_s) else at_s
+
+    @property
     def grows(self) -> bool:
         """Whether its rows are in files that grow."""
         return bool(self._growing)
@@ -230,7 +238,7 @@ def _between(
     parts = list[NDArray[np.generic]]()
     for array in arrays:
         available = array.available()
-        if first < available and last > 0:
+        if max(first, 0) < min(last, available):
             part = array.read(max(first, 0), min(last, available))
             parts.append(part.reshape(len(part), -1))
         first, last = first - available, last - available
