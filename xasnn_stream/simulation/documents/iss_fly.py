@@ -39,6 +39,9 @@ OFFSETS_MV = {"ch1": 12.34, "ch2": -7.21, "ch3": 3.05, "ch4": 21.9}
 GAINS_LOG10 = {"ch1": 7.0, "ch2": 7.0, "ch3": 7.0, "ch4": 8.0}
 I0_A = 2.2e-7
 COUNTS_PER_FRAME = 3e5
+LEAD_S, CLOSING_S = 2.0, 3.0
+"""From the start document to the flight, and from its end until files are closed."""
+
 HEATER_C = 300.05
 CONDITIONS = {
     "temperature_k": HEATER_C + 273.15,
@@ -73,9 +76,8 @@ def generate(order: Order) -> Generated:
     sample = sample_of(order.element)
     flight = Flight(order, sample, trajectory(sample, order.sweeps), rng)
     run = RunWriter(rng, _start(order, sample), BEGAN_S)
-    # Motion takes a while to begin, and files to be closed.
-    began_s = BEGAN_S + 2.0
-    run.time_s = began_s + flight.path.duration_s + 3.0
+    began_s = BEGAN_S + LEAD_S
+    run.time_s = began_s + flight.path.duration_s + CLOSING_S
     files = _files(run, flight, began_s)
     _collect(run, order, files)
     run.stop()

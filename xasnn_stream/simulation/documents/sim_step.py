@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from xasnn_stream.errors import UsageError
 from xasnn_stream.simulation.documents.beam import rates
 from xasnn_stream.simulation.documents.sample import (
     Sample,
@@ -49,7 +50,14 @@ def generate(order: Order) -> Generated:
     """Return `order.sweeps` runs, up and down in turn, each warmer than the one before.
 
     Their ids and times are a RunEngine's own.
+
+    Raises
+    ------
+    UsageError
+        If fluorescence is asked for: the simulated beamline has no detector of it.
     """
+    if order.mode != "transmission":
+        raise UsageError("sim-step measures transmission only")
     # Imported here: Bluesky takes a second, and the other shapes do without.
     from xasnn_stream.simulation.beamline import build_station
     from xasnn_stream.simulation.experiment import experiment, run_plan
