@@ -33,6 +33,8 @@ COMMANDS = (
     "bench",
     "scorecard",
     "check",
+    "doctor",
+    "schema",
 )
 """Modules of this package, in the order `--help` shows them."""
 

@@ -15,6 +15,13 @@ FILE_TIMEOUT_S = 60.0
 def register(subparsers: argparse._SubParsersAction) -> None:
     """Add the command's parser."""
     parser = subparsers.add_parser("run", help="the daemon: live documents and results")
+    add_deployment_arguments(parser)
+    parser.add_argument("--log-format", choices=("text", "json"), default="text")
+    parser.set_defaults(run=run)
+
+
+def add_deployment_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what a daemon reads, talks to and writes."""
     parser.add_argument(
         "profiles",
         nargs="+",
@@ -26,8 +33,9 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         action="append",
         default=[],
         metavar="URL",
-        help="where documents come from: zmq://host:port, tiled+http://host:port/path, "
-        "a JSON-lines file or -; may be given several times",
+        help="where documents come from: zmq://host:port, handover://host:port (listens "
+        "there), tiled+http://host:port/path, databroker:NAME, a JSON-lines file or -; "
+        "may be given several times",
     )
     add_pickle_argument(parser)
     parser.add_argument(
@@ -50,8 +58,6 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         metavar="DIR",
         help="folder of the result log (default %(default)s)",
     )
-    parser.add_argument("--log-format", choices=("text", "json"), default="text")
-    parser.set_defaults(run=run)
 
 
 def add_pickle_argument(parser: argparse.ArgumentParser) -> None:
@@ -125,8 +131,8 @@ def run(arguments: argparse.Namespace) -> int:
             profiles=arguments.profiles,
             overrides=parse_overrides(arguments.set),
             sources=arguments.source,
-            feed=_unless_none(arguments.feed),
-            http=_unless_none(arguments.http),
+            feed=unless_none(arguments.feed),
+            http=unless_none(arguments.http),
             results=arguments.results,
             backfill=arguments.backfill,
             reference=arguments.reference,
@@ -137,7 +143,8 @@ def run(arguments: argparse.Namespace) -> int:
     )
 
 
-def _unless_none(address: str) -> str | None:
+def unless_none(address: str) -> str | None:
+    """Return an address, None for `none`."""
     return None if address == NONE else address
 
 

@@ -20,11 +20,8 @@ def open_sinks(
     UsageError says what is wrong with an address; a Tiled server that is not there yet
     is waited for.
     """
-    if results is not None and not _is_tiled(results):
-        raise UsageError(
-            f"--results {results.rpartition('@')[2]} is not http://host:port[/path]; "
-            "a key belongs in XASNN_TILED_API_KEY"
-        )
+    if results is not None:
+        check_results(results)
     sinks: list[Sink] = []
     if feed is not None:
         from xasnn_stream.sinks.feed import FeedSink
@@ -35,6 +32,15 @@ def open_sinks(
 
         sinks.append(TiledSink(results, descriptors))
     return sinks
+
+
+def check_results(results: str) -> None:
+    """Raise UsageError unless `results` is the address of a Tiled server."""
+    if not _is_tiled(results):
+        raise UsageError(
+            f"--results {results.rpartition('@')[2]} is not http://host:port[/path]; "
+            "a key belongs in XASNN_TILED_API_KEY"
+        )
 
 
 def _is_tiled(address: str) -> bool:

@@ -99,7 +99,14 @@ class TiledSink:
         self._nodes.move_to_end(key)
         return self._nodes[key]
 
-    def _connect(self) -> Any:
+    def reach(self) -> None:
+        """Open the server without writing; SinkError if it is away or refuses the key."""
+        try:
+            self._open()
+        except _UNDELIVERED as error:
+            raise self._failure(error) from error
+
+    def _open(self) -> Any:
         if self._server is None:
             from tiled.client import from_uri
 
@@ -108,8 +115,11 @@ class TiledSink:
                 api_key=os.environ.get("XASNN_TILED_API_KEY"),
                 timeout=httpx.Timeout(TIMEOUT_S),
             )
+        return self._server
+
+    def _connect(self) -> Any:
         if self._root is None:
-            root = self._server
+            root = self._open()
             for part in self._path:
                 # It may be a tree of its own, whose parent makes no containers.
                 root = root[part] if part in root else _container(root, part)

@@ -26,7 +26,7 @@ class WebServer:
     """
 
     def __init__(self, app: Starlette, address: str, failed: Failed) -> None:
-        listener = _listen(address)
+        listener = listen(address)
         host, port = listener.getsockname()[:2]
         self.url = f"http://{host}:{port}"
         config = uvicorn.Config(
@@ -61,7 +61,8 @@ class _Server(uvicorn.Server):
         await asyncio.sleep(ABORT_S)
 
 
-def _listen(address: str) -> socket.socket:
+def listen(address: str) -> socket.socket:
+    """Return a socket that listens at `host:port`; UsageError if it cannot."""
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal() or int(port) > HIGHEST_PORT:
         raise UsageError(f"--http {address} is not host:port, as in 127.0.0.1:8765")
