@@ -8,7 +8,9 @@ Objects are never restored, whatever a publisher sends, not even from pickle.
 
 import json
 import math
+import re
 from collections.abc import Collection
+from contextlib import suppress
 from datetime import date, datetime
 from typing import Any, Literal, cast
 
@@ -26,6 +28,10 @@ ARRAY_EXTENSION = 78
 """Extension type of an array: msgpack of `[dtype, shape, bytes]`, C order."""
 
 _NUMERIC = frozenset("biuf")
+_DTYPE = re.compile("[<>=|]?[biuf][0-9]{1,2}")
+# What msgspec would let pass: an integer no float can hold, half a character.
+_ODD_JSON = re.compile(rb"[0-9]{20}|\\u[dD][89a-fA-F]")
+_MOST_EMPTY = 2**16
 _ND_KEY = b"\xc4\x02nd"  # the key b"nd" as msgpack_numpy writes it
 
 
@@ -116,14 +122,21 @@ def decode_line(line: bytes) -> tuple[str, dict[str, Any]]:
 
 
 def _decode_json(text: bytes) -> Any:
-    try:
-        return msgspec.json.decode(text)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        pass
+    odd = _ODD_JSON.search(text)
+    if odd is None:
+        with suppress(msgspec.MsgspecError, ValueError, RecursionError):
+            return msgspec.json.decode(text)
     try:  # msgspec has no literals for NaN and Infinity; Python's own writer has
-        return json.loads(text)
+        found = json.loads(text, parse_int=_integer)
+        if odd is not None:
+            json.dumps(found, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise FrameError("body", f"undecodable JSON: {error}") from None
+    return found
+
+
+def _integer(text: str) -> float:
+    return int(text) if len(text) < 20 else float(text)
 
 
 def _decode_msgpack(body: bytes) -> Any:
@@ -172,16 +185,21 @@ def _decode_extra(code: int, data: memoryview) -> Any:
 def _array(dtype: Any, shape: Any, raw: Any) -> np.ndarray:
     """Return a read-only array whose size is bounded by the bytes that came."""
     kind = _numeric(dtype)
-    if math.prod(shape) * kind.itemsize != len(raw) or min(shape, default=0) < 0:
-        raise ValueError(f"{len(raw)} bytes are no array {dtype} {shape}")
+    longest = len(raw) or _MOST_EMPTY  # of no elements there may be any number of rows
+    if (
+        math.prod(shape) * kind.itemsize != len(raw)
+        or min(shape, default=0) < 0
+        or max(shape, default=0) > longest
+    ):
+        raise ValueError(f"{len(raw)} bytes are no array {dtype} {shape}"[:200])
     return np.frombuffer(raw, kind).reshape(shape)
 
 
 def _numeric(dtype: Any) -> np.dtype:
-    kind = np.dtype(dtype) if isinstance(dtype, str) else None
-    if kind is None or kind.kind not in _NUMERIC:
+    # numpy would read more into a text than a type: it parses expressions.
+    if not (isinstance(dtype, str) and _DTYPE.fullmatch(dtype)):
         raise TypeError(f"arrays of {str(dtype)[:40]!r} are not accepted, only numbers")
-    return kind
+    return np.dtype(dtype)
 
 
 def _restore(value: Any) -> Any:

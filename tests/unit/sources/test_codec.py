@@ -79,6 +79,21 @@ def test_json_with_not_a_number_keeps_it():
     assert doc["i0"] == math.inf
 
 
+def test_json_with_whole_characters_and_numbers_too_large_is_read():
+    doc = decode_document(
+        b'{"sample": "\\ud83d\\ude00", "time": 1' + b"0" * 5000 + b"}"
+    )
+
+    assert doc == {"sample": "\N{GRINNING FACE}", "time": math.inf}
+    assert decode_document(b'{"n": 9223372036854775807}') == {"n": 2**63 - 1}
+
+
+def test_an_empty_array_keeps_its_shape():
+    empty = np.zeros((0, 4096), "<f4")
+
+    assert decode_document(encode_document({"mca": empty}))["mca"].shape == (0, 4096)
+
+
 def test_arrays_of_msgpack_numpy_are_restored():
     mca = np.linspace(0, 1, 6).reshape(2, 3)
     scalar = {b"nd": False, b"type": "<f8", b"data": np.float64(2.5).tobytes()}
@@ -98,6 +113,11 @@ def test_arrays_of_msgpack_numpy_are_restored():
         {b"shape": [10**12]},
         {b"shape": [-1, -2]},
         {b"shape": None},
+        {b"shape": [10**12, 0], b"data": b""},
+        {b"shape": [1] * 100 + [2]},
+        {b"type": "f8,,"},
+        {b"type": "(1,f8"},
+        {b"type": "U1000000000"},
         {b"data": "text"},
     ],
 )
@@ -138,6 +158,10 @@ def test_pickle_is_recognised_and_never_opened(codec, protocol):
         (b"\x81\xa1a\xc7\x01\x05x", "auto"),
         (b"\x81\xa1a\xc7\x01\x4ex", "auto"),
         (b'{"a": 1}', "msgpack"),
+        (b'{"sample": "\\ud800"}', "json"),
+        (b'{"sample": "\\uDFFF", "it": NaN}', "json"),
+        (b'{"sample": "\xff"}', "json"),
+        (b"\x81\xa1\xff\x01", "msgpack"),
     ],
 )
 def test_a_body_that_is_no_map_is_refused(body, codec):
