@@ -48,6 +48,7 @@ class Result:
     `gap` is True when results of this topic were published but not received since the
     last one; the rows between are in the daemon's log (`/api/history?since=`). A
     partial estimate is not in the log: its `seq` is None, and it has no gaps.
+    `waited_s` is what of `latency_s` was spent waiting for the run's files.
     """
 
     topic: str
@@ -59,6 +60,7 @@ class Result:
     estimate: dict[str, Any]
     arrays: dict[str, NDArray[Any]]
     gap: bool
+    waited_s: float = 0.0
 
 
 class Subscription:
@@ -161,7 +163,10 @@ class Subscription:
             }
             last, prev = self._last.get(topic), header["prev"]
             gap = last is not None and prev is not None and prev > last
-            result = Result(topic=topic, arrays=arrays, gap=gap, **known)
+            waited_s = header.get("waited_s", 0.0)
+            result = Result(
+                topic=topic, arrays=arrays, gap=gap, waited_s=waited_s, **known
+            )
             if result.seq is not None:
                 self._last[topic] = max(result.seq, last or 0)
         except _NOT_A_RESULT as error:

@@ -1,7 +1,8 @@
-"""The newest partial estimate of every sweep being measured: for eyes, never kept.
+"""The newest partial estimate of every run being measured: for eyes, never kept.
 
-A partial estimate is overwritten by the next one of the same sweep and forgotten when
-the final one is in the log, so nothing here grows and nobody waits for a slow reader.
+A partial estimate is overwritten by the next one of the same run and forgotten when
+the final one of its sweep is in the log, or the run is over, so nothing here grows and
+nobody waits for a slow reader.
 """
 
 import threading
@@ -13,8 +14,8 @@ from typing import Any
 
 from xasnn_stream.estimate import Estimate
 
-MAX_SWEEPS = 64
-"""Sweeps kept; beyond it the one longest without news is forgotten."""
+MAX_RUNS = 64
+"""Runs kept; beyond it the one longest without news is forgotten."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,6 +35,7 @@ class Partial:
             "prev": None,
             "published": self.published,
             "latency_s": self.latency_s,
+            "waited_s": 0.0,
             "device": self.device,
             "estimate": self.estimate.document(),
         }
@@ -45,7 +47,7 @@ class Partials:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._version = 0
-        self._newest: OrderedDict[tuple[str, str, int], Partial] = OrderedDict()
+        self._newest: OrderedDict[tuple[str, str], Partial] = OrderedDict()
 
     @property
     def version(self) -> int:
@@ -55,7 +57,7 @@ class Partials:
     def publish(
         self, estimates: Sequence[Estimate], latency_s: Sequence[float], device: str
     ) -> None:
-        """Replace what is known of these sweeps."""
+        """Replace what is known of these runs."""
         with self._changed:
             for estimate, seconds in zip(estimates, latency_s, strict=True):
                 key = _key(estimate)
@@ -64,15 +66,23 @@ class Partials:
                 self._newest[key] = Partial(
                     self._version, time.time(), seconds, device, estimate
                 )
-                if len(self._newest) > MAX_SWEEPS:
+                if len(self._newest) > MAX_RUNS:
                     self._newest.popitem(last=False)
             self._changed.notify_all()
 
     def end(self, finals: Sequence[Estimate]) -> None:
-        """Forget sweeps that have their final estimate."""
+        """Forget sweeps that have their final estimate, and those before them."""
         with self._changed:
             for estimate in finals:
-                self._newest.pop(_key(estimate), None)
+                partial = self._newest.get(_key(estimate))
+                if partial and partial.estimate.run.sweep <= estimate.run.sweep:
+                    del self._newest[_key(estimate)]
+
+    def end_run(self, uid: str) -> None:
+        """Forget a run that is over: what went on then became no sweep."""
+        with self._changed:
+            for key in [key for key in self._newest if key[1] == uid]:
+                del self._newest[key]
 
     def since(self, version: int) -> list[Partial]:
         """Return what is newer than `version`, oldest first."""
@@ -85,5 +95,5 @@ class Partials:
             return self._changed.wait_for(lambda: self._version > version, timeout_s)
 
 
-def _key(estimate: Estimate) -> tuple[str, str, int]:
-    return estimate.provenance.profile, estimate.run.uid, estimate.run.sweep
+def _key(estimate: Estimate) -> tuple[str, str]:
+    return estimate.provenance.profile, estimate.run.uid

@@ -1,11 +1,13 @@
 import dataclasses
 import errno
 import fcntl
+import sqlite3
 import subprocess
 import sys
 import textwrap
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,9 @@ import pytest
 
 from xasnn_stream.errors import UsageError
 from xasnn_stream.results import ResultLog
+from xasnn_stream.results.log import REMEMBERED_S
+from xasnn_stream.results.rows import HAS_COMPLETE, NOTE_SWEEP, OUTCOMES
+from xasnn_stream.spectrum import RunEnded
 
 
 @pytest.fixture
@@ -139,14 +144,129 @@ def test_waiting_ends_as_soon_as_a_row_is_written(log, make_estimate):
     assert seconds < 5
 
 
-def test_a_run_counts_as_done_only_when_every_sweep_has_a_complete_result(
+def ended(sweeps, uid="a"):
+    return RunEnded(uid, "sim-quick", "zmq://here", sweeps)
+
+
+def test_a_run_is_done_once_it_has_ended_and_every_sweep_has_a_complete_result(
     log, make_estimate
 ):
     assert not log.has_complete("a")
     append(log, make_estimate("a"), make_estimate("a", sweep=1, complete=False))
+    log.close_runs([ended(2), ended(1, "b")])
     assert not log.has_complete("a")
     append(log, make_estimate("a", sweep=1))
     assert log.has_complete("a")
+    assert not log.has_complete("b"), "it has ended, but has no result"
+
+
+def test_a_run_that_goes_on_is_not_done_whatever_it_has(log, make_estimate):
+    append(log, make_estimate("a"), make_estimate("a", sweep=1))
+    assert not log.has_complete("a")
+    log.close_runs([ended(2)])
+    assert log.has_complete("a")
+
+
+def test_a_run_of_which_two_sweeps_are_missing_is_not_done(log, make_estimate):
+    present = [n for n in range(10) if n not in (3, 7)]
+    append(log, *(make_estimate("a", sweep=n) for n in present))
+    log.close_runs([ended(10)])
+    assert not log.has_complete("a")
+    append(log, make_estimate("a", sweep=3))
+    append(log, make_estimate("a", sweep=3))
+    assert not log.has_complete("a"), "one sweep twice is one sweep"
+    append(log, make_estimate("a", sweep=7))
+    assert log.has_complete("a")
+
+
+def test_a_run_without_sweeps_is_done_once_it_has_ended(log):
+    log.close_runs([ended(0)])
+    assert log.has_complete("a")
+
+
+def test_of_two_ends_of_a_run_the_last_word_counts(log, make_estimate):
+    """Live it seemed to hold two sweeps; the store shows that a third was lost."""
+    append(log, make_estimate("a"), make_estimate("a", sweep=1))
+    log.close_runs([ended(2)])
+    log.close_runs([ended(3)])
+    assert not log.has_complete("a")
+    append(log, make_estimate("a", sweep=2))
+    assert log.has_complete("a")
+
+
+def test_a_run_stays_done_when_its_rows_are_trimmed_and_after_a_restart(
+    tmp_path, make_estimate
+):
+    path = tmp_path / "results.sqlite"
+    log = ResultLog(path)
+    append(log, *(make_estimate("a", sweep=n) for n in range(4)))
+    log.close_runs([ended(4)])
+    assert log.trim(0) == 4
+    log.close()
+    log = ResultLog(path)
+    assert log.has_complete("a")
+    log.close()
+
+
+def test_what_is_known_of_runs_that_were_trimmed_is_forgotten_in_the_end(
+    log, make_estimate, monkeypatch
+):
+    append(log, make_estimate("old"), make_estimate("old", sweep=1))
+    log.close_runs([ended(2, "old")])
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + REMEMBERED_S + 1)
+    append(log, make_estimate("new"))
+    log.close_runs([ended(1, "new")])
+    assert log.trim(0) == 3
+    assert not log.has_complete("old")
+    assert log.has_complete("new")
+    for table in ("runs", "complete_sweeps"):
+        (known,) = log._writer.execute(f"SELECT run_uid FROM {table}")  # noqa: S608
+        assert known == ("new",)
+
+
+def test_asking_for_a_run_or_writing_a_sweep_reads_no_other_sweeps(log):
+    """The cost of an estimate must not grow with the sweeps that the run has already."""
+    for statement, bound in (
+        (HAS_COMPLETE, ["a"]),
+        (NOTE_SWEEP, {"run_uid": "a", "sweep": 1}),
+        (OUTCOMES, [0.0]),
+    ):
+        plan = log._writer.execute(f"EXPLAIN QUERY PLAN {statement}", bound).fetchall()
+        scans = [step for *_, step in plan if step.startswith("SCAN")]
+        # A report reads every row of its time once.
+        assert scans == (["SCAN results"] if statement is OUTCOMES else [])
+        searches = [step for *_, step in plan if step.startswith("SEARCH whole")]
+        assert all("run_uid=? AND <expr>=?" in step for step in searches)
+
+
+def test_a_log_of_an_older_form_is_read_on(tmp_path, make_estimate):
+    """Then ends of runs were not written, and every run held one sweep."""
+    path = tmp_path / "results.sqlite"
+    log = ResultLog(path)
+    append(log, make_estimate("a"), make_estimate("b", complete=False))
+    log.close()
+    with closing(sqlite3.connect(path)) as old:
+        old.executescript(
+            """DROP INDEX results_by_sweep; DROP INDEX runs_by_age;
+            DROP TABLE runs; DROP TABLE complete_sweeps;
+            ALTER TABLE results DROP COLUMN waited_s;
+            CREATE INDEX results_by_run ON results (run_uid, complete);
+            PRAGMA user_version = 0;"""
+        )
+    log = ResultLog(path)
+    assert [(d.seq, d.waited_s) for d in log.read(0, 10)] == [(1, 0.0), (2, 0.0)]
+    assert (log.has_complete("a"), log.has_complete("b")) == (True, False)
+    append(log, make_estimate("b"))
+    assert log.has_complete("b")
+    log.close()
+
+
+def test_time_spent_waiting_for_files_is_told_apart(log, make_estimate):
+    log.append([make_estimate("a"), make_estimate("b")], [2.5, 0.1], "cpu", [2.0, 0.0])
+    deliveries = log.read(0, 10)
+    assert [(d.latency_s, d.waited_s) for d in deliveries] == [(2.5, 2.0), (0.1, 0.0)]
+    assert deliveries[0].header()["waited_s"] == 2.0
 
 
 def test_a_second_process_is_told_that_the_log_is_in_use(log):

@@ -115,6 +115,7 @@ def _json_line(result: "Result") -> str:
         "prev": result.prev,
         "published": result.published,
         "latency_s": result.latency_s,
+        "waited_s": result.waited_s,
         "device": result.device,
         "estimate": result.estimate,
     }

@@ -10,10 +10,18 @@ from typing import Protocol
 
 from xasnn_stream.estimate import Estimate
 from xasnn_stream.partials import Partials
-from xasnn_stream.pipeline.flow import WAIT_S, Course, Limits, Sweep, put
+from xasnn_stream.pipeline.flow import (
+    WAIT_S,
+    Course,
+    Limits,
+    Sweep,
+    Unended,
+    Work,
+    put,
+)
 from xasnn_stream.recovery.missing import Missing
 from xasnn_stream.results import ResultLog
-from xasnn_stream.spectrum import Spectrum
+from xasnn_stream.spectrum import RunEnded, Spectrum
 from xasnn_stream.telemetry.counters import Counters
 
 logger = logging.getLogger(__name__)
@@ -39,7 +47,7 @@ class Estimation:
     """The queue of batches, the slot of partial spectra, and what becomes of them.
 
     Partial spectra are estimated only while no batch waits; a newer one replaces that
-    of the same sweep that had no turn. `recovered_from` is the address of the backfill.
+    of the same run that had no turn. `recovered_from` is the address of the backfill.
     """
 
     def __init__(
@@ -54,7 +62,7 @@ class Estimation:
         recovered_from: str | None,
     ) -> None:
         # None says that there are no more.
-        self.batches: queue.Queue[list[Sweep] | None] = queue.Queue(limits.batch_queue)
+        self.batches: queue.Queue[list[Work] | None] = queue.Queue(limits.batch_queue)
         self._engines = engines
         self._log = log
         self._partials = partials
@@ -64,19 +72,21 @@ class Estimation:
         self._log_bytes = limits.log_bytes
         self._recovered_from = recovered_from
         self._slot_lock = threading.Lock()
-        self._slot: dict[tuple[str, str, int], Sweep] = {}
+        self._slot: dict[tuple[str, str], Sweep] = {}
 
     @property
     def waiting(self) -> int:
         """How many sweeps are in the queue."""
         with self.batches.mutex:
-            return sum(len(batch or ()) for batch in self.batches.queue)
+            batches = [batch for batch in self.batches.queue if batch]
+        return sum(isinstance(work, Sweep) for batch in batches for work in batch)
 
-    def put(self, batch: list[Sweep]) -> None:
+    def put(self, batch: list[Work]) -> None:
         """Have final spectra estimated, as soon as there is room for them."""
         with self._slot_lock:
-            for sweep in batch:
-                self._slot.pop(_key(sweep), None)
+            over = [key for key, shown in self._slot.items() if _is_over(shown, batch)]
+            for key in over:
+                del self._slot[key]
         put(self.batches, batch, self._course)
 
     def end(self) -> None:
@@ -104,8 +114,10 @@ class Estimation:
             if batch is None:
                 self._course.finished.set()
                 return
-            for engine, sweeps in self._by_engine(batch):
-                self._finish(engine, sweeps)
+            sweeps = [work for work in batch if isinstance(work, Sweep)]
+            for engine, alike in self._by_engine(sweeps):
+                self._finish(engine, alike)
+            self._end_runs([work for work in batch if not isinstance(work, Sweep)])
 
     def _by_engine(
         self, sweeps: Sequence[Sweep]
@@ -139,7 +151,8 @@ class Estimation:
         before = self._log.newest
         # Before the log tells of them, or a partial could be sent after its final.
         self._partials.end(estimates)
-        rows = self._log.append(estimates, waited, engine.device)
+        files = [sweep.spectrum.waited_s for sweep in sweeps]
+        rows = self._log.append(estimates, waited, engine.device, files)
         appended = time.monotonic()
         duration(started - min(s.received_s for s in sweeps), stage="queue")
         duration(computed - started, stage="engine")
@@ -147,24 +160,34 @@ class Estimation:
         self._log.trim(self._log_bytes)
         self._counters.observe("batch_size", len(sweeps))
         for estimate, sweep, row in zip(estimates, sweeps, rows, strict=True):
-            self._settle(estimate, is_new=row > before)
             if row > before:
                 self._count(estimate, appended - sweep.received_s)
+            if sweep.spectrum.waited_s:
+                duration(sweep.spectrum.waited_s, stage="files")
 
-    def _settle(self, estimate: Estimate, *, is_new: bool) -> None:
-        """Say whether the run still lacks a complete result."""
-        run = estimate.run
-        recovered = run.source == self._recovered_from
-        if run.complete or self._log.has_complete(run.uid):
-            self._missing.complete(run.uid)
-            if recovered and is_new:
-                logger.info("run %s has its complete result from the store", run.uid)
+    def _end_runs(self, works: Sequence[RunEnded | Unended]) -> None:
+        """Write the ends of runs, and say which of them still lack a complete result."""
+        ended = [work for work in works if isinstance(work, RunEnded)]
+        if ended:
+            self._log.close_runs(ended)
+        for work in works:
+            self._partials.end_run(work.uid)
+            recovered = isinstance(work, RunEnded) and (
+                work.source == self._recovered_from
+            )
+            self._settle(work.uid, recovered=recovered)
+
+    def _settle(self, uid: str, *, recovered: bool) -> None:
+        if self._log.has_complete(uid):
+            was_missing = self._missing.complete(uid)
+            if recovered and was_missing:
+                logger.info("run %s has its complete result from the store", uid)
                 self._counters.add("runs_recovered_total")
         elif recovered:
-            logger.warning("run %s is incomplete where it is stored, too", run.uid)
-            self._missing.give_up(run.uid)
+            logger.warning("run %s is incomplete where it is stored, too", uid)
+            self._missing.give_up(uid)
         else:
-            self._missing.incomplete(run.uid)
+            self._missing.incomplete(uid)
 
     def _count(self, estimate: Estimate, latency_s: float) -> None:
         counters = self._counters
@@ -174,6 +197,17 @@ class Estimation:
             counters.observe("descriptor_std", descriptor.std, descriptor=name)
 
 
-def _key(sweep: Sweep) -> tuple[str, str, int]:
-    run = sweep.spectrum.run
-    return sweep.spectrum.profile, run.uid, run.sweep
+def _key(sweep: Sweep) -> tuple[str, str]:
+    return sweep.spectrum.profile, sweep.spectrum.run.uid
+
+
+def _is_over(shown: Sweep, batch: Sequence[Work]) -> bool:
+    """Whether a partial spectrum is of a sweep, or run, that a batch has the end of."""
+    run = shown.spectrum.run
+    for work in batch:
+        if not isinstance(work, Sweep):
+            if work.uid == run.uid:
+                return True
+        elif _key(work) == _key(shown) and run.sweep <= work.spectrum.run.sweep:
+            return True
+    return False

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from xasnn_stream.spectrum import Spectrum
+from xasnn_stream.spectrum import RunEnded, Spectrum
 
 Item = TypeVar("Item")
 
@@ -35,6 +35,17 @@ class Sweep:
 
     spectrum: Spectrum
     received_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Unended:
+    """A run that is given up without its end: that may still come, or not."""
+
+    uid: str
+
+
+Work = Sweep | RunEnded | Unended
+"""What the engine's thread is given: sweeps, and behind the last of a run its end."""
 
 
 @dataclass(frozen=True, slots=True)

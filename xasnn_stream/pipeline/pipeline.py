@@ -11,7 +11,14 @@ from xasnn_stream.assembly.assembler import Assembler
 from xasnn_stream.assembly.orphans import Orphan
 from xasnn_stream.partials import Partials
 from xasnn_stream.pipeline.estimation import Estimation, Estimator
-from xasnn_stream.pipeline.flow import WAIT_S, Course, Limits, Sweep
+from xasnn_stream.pipeline.flow import (
+    WAIT_S,
+    Course,
+    Limits,
+    Sweep,
+    Unended,
+    Work,
+)
 from xasnn_stream.pipeline.reception import Ended, Received, Reception
 from xasnn_stream.recovery.backfill import Backfill
 from xasnn_stream.recovery.missing import Missing
@@ -25,6 +32,8 @@ logger = logging.getLogger(__name__)
 
 CHORES_EVERY_S = 1.0
 """How often runs that grew are shown, and those that fell silent released."""
+FILES_EVERY_S = WAIT_S
+"""How often files that runs wait for are looked for."""
 LEAVE_S = 1.0
 """How long a stop waits for a store to end the request it is in."""
 
@@ -79,7 +88,9 @@ class Pipeline:
             self._limits,
             backfill.address if backfill else None,
         )
+        self._heard: set[tuple[str, str]] = set()
         self._chores_due = 0.0
+        self._files_due = 0.0
         self._threads: list[threading.Thread] = []
         self._stored: list[threading.Thread] = []
         for name, capacity in (
@@ -149,15 +160,15 @@ class Pipeline:
                 )
 
     def _assemble(self) -> None:
-        waiting: list[Sweep] = []
+        waiting: list[Work] = []
         due = float("inf")
         running = list(self._sources)
-        while running and not self._course.broken.is_set():
+        while (running or self._assembler.waits) and not self._course.broken.is_set():
             if self._backfill and running == [self._backfill]:
                 self._backfill.finish()
             item = self._next(due)
             if isinstance(item, Received):
-                waiting += self._sweeps(item)
+                waiting += self._works(item)
             elif isinstance(item, Ended):
                 running.remove(item.source)
                 waiting += self._let_go(item.source, cut=item.cut)
@@ -166,10 +177,10 @@ class Pipeline:
             waiting += self._chores()
             if waiting and due == float("inf"):
                 due = time.monotonic() + self._limits.max_wait_s
-            if len(waiting) >= self._limits.max_batch or time.monotonic() >= due:
+            if _sweeps_in(waiting) >= self._limits.max_batch or time.monotonic() >= due:
                 waiting, due = self._flush(waiting), float("inf")
-        for source in running:
-            self._let_go(source, cut=True)
+        for source in self._sources:
+            waiting += self._let_go(source, cut=True)
         self._flush(waiting)
         self._estimation.end()
 
@@ -180,7 +191,7 @@ class Pipeline:
         except queue.Empty:
             return None
 
-    def _sweeps(self, item: Received) -> list[Sweep]:
+    def _works(self, item: Received) -> list[Work]:
         document, source = item.document, item.source.address
         name, doc = document.name, document.doc
         if name == "start" and item.source is self._backfill:
@@ -189,30 +200,59 @@ class Pipeline:
         spectra = self._assembler.receive(name, doc, source, document.received_s)
         if item.source is not self._backfill:
             self._note(name, doc, source)
-        return [Sweep(spectrum, document.received_s) for spectrum in spectra]
+        return self._with_ends(spectra, document.received_s)
+
+    def _with_ends(
+        self, spectra: Sequence[Spectrum], received_s: float | None = None
+    ) -> list[Work]:
+        """Return spectra as sweeps, and behind them the ends of their runs.
+
+        The latency of sweeps without a last document counts from here, or from when
+        their files were first waited for.
+        """
+        at = time.monotonic() if received_s is None else received_s
+        sweeps = [Sweep(spectrum, at - spectrum.waited_s) for spectrum in spectra]
+        ended = self._assembler.take_ended()
+        self._heard.difference_update((end.source, end.uid) for end in ended)
+        return [*sweeps, *ended]
 
     def _note(self, name: str, doc: Mapping[str, object], source: str) -> None:
         """Say which runs are being heard, so that recovery leaves them alone."""
         if name == "start":
             uid = str(doc.get("uid"))
             if self._assembler.is_open(uid, source):
+                self._heard.add((source, uid))
                 self._missing.heard(uid)
         elif name == "stop":
             self._missing.over(str(doc.get("run_start")))
 
-    def _let_go(self, source: Source, *, cut: bool) -> list[Sweep]:
-        """Close the open runs of a source, or forget them: a store still has them."""
+    def _let_go(self, source: Source, *, cut: bool) -> list[Work]:
+        """Close the open runs of a source, or forget them: a store still has them.
+
+        What waits for its files goes on waiting, unless all of it is `cut`.
+        """
+        address = source.address
         if cut and source.can_wait:
-            for uid in self._assembler.forget_open_runs(source.address):
+            for uid in self._assembler.forget_open_runs(address):
+                self._heard.discard((address, uid))
                 self._missing.unheard(uid)
             return []
-        return _now(self._assembler.close_open_runs(source.address))
+        spectra = self._assembler.close_open_runs(address, wait=not cut)
+        return [*self._with_ends(spectra), *self._unended()]
 
-    def _chores(self) -> list[Sweep]:
+    def _unended(self) -> list[Work]:
+        """Return the runs heard that assembly has given up without an end."""
+        gone = [
+            key for key in self._heard if not self._assembler.is_open(key[1], key[0])
+        ]
+        self._heard.difference_update(gone)
+        return [Unended(uid) for _, uid in gone]
+
+    def _chores(self) -> list[Work]:
         """Now and then: show what grew, release what fell silent, tell what is unknown."""
         now = time.monotonic()
         if now < self._chores_due:
-            return []
+            return self._look_for_files(now)
         self._chores_due = now + CHORES_EVERY_S
         for orphan in self._assembler.take_orphans():
             self._tell(orphan)
@@ -225,7 +265,16 @@ class Pipeline:
         # While documents wait, a run of which none came may be among them.
         if not self._reception.received.empty():
             return []
-        return _now(self._assembler.release_idle_runs())
+        released = self._with_ends(self._assembler.release_idle_runs())
+        return [*released, *self._unended()]
+
+    def _look_for_files(self, now: float) -> list[Work]:
+        if now < self._files_due:
+            return []
+        self._files_due = now + FILES_EVERY_S
+        if not self._assembler.waits or not self._reception.received.empty():
+            return []
+        return self._with_ends(self._assembler.release_idle_runs())
 
     def _tell(self, orphan: Orphan) -> None:
         if orphan.uid is None:
@@ -242,12 +291,20 @@ class Pipeline:
                 else "it has no result, as no backfill is named",
             )
 
-    def _flush(self, waiting: list[Sweep]) -> list[Sweep]:
-        for first in range(0, len(waiting), self._limits.max_batch):
-            self._estimation.put(waiting[first : first + self._limits.max_batch])
+    def _flush(self, waiting: list[Work]) -> list[Work]:
+        batch: list[Work] = []
+        sweeps = 0
+        for work in waiting:
+            if isinstance(work, Sweep):
+                if sweeps == self._limits.max_batch:
+                    self._estimation.put(batch)
+                    batch, sweeps = [], 0
+                sweeps += 1
+            batch.append(work)
+        if batch:
+            self._estimation.put(batch)
         return []
 
 
-def _now(spectra: Sequence[Spectrum]) -> list[Sweep]:
-    """Sweeps closed without a last document: their latency counts from here."""
-    return [Sweep(spectrum, time.monotonic()) for spectrum in spectra]
+def _sweeps_in(works: Sequence[Work]) -> int:
+    return sum(isinstance(work, Sweep) for work in works)

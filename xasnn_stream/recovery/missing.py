@@ -58,14 +58,17 @@ class Missing:
         with self._lock:
             self._heard.discard(uid)
 
-    def complete(self, uid: str) -> None:
-        """Note that a run has its complete result."""
+    def complete(self, uid: str) -> bool:
+        """Note that a run has its complete results; return whether they were missing."""
         with self._lock:
             self._heard.discard(uid)
-            self._known.pop(uid, None)
+            return self._known.pop(uid, None) is not None
 
     def incomplete(self, uid: str) -> None:
-        """Note that a run has an incomplete result; it is looked for soon."""
+        """Note that a run is over as far as it is heard, and lacks complete results.
+
+        It is looked for soon.
+        """
         with self._lock:
             self._heard.discard(uid)
             self._expect(uid)

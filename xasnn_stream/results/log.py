@@ -3,6 +3,7 @@
 import fcntl
 import sqlite3
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,15 +13,24 @@ from xasnn_stream.errors import UsageError
 from xasnn_stream.estimate import Estimate, estimate_id
 from xasnn_stream.results.rows import (
     DELIVERY,
+    FORGET,
+    HAS_COMPLETE,
     INSERT,
+    NOTE_END,
+    NOTE_RUN,
+    NOTE_SWEEP,
+    OLDER,
     SCHEMA,
     Delivery,
     delivery_of,
     row_of,
 )
+from xasnn_stream.spectrum import RunEnded
 
 LOG_NAME = "results.sqlite"
 """Name of the log in a state folder."""
+REMEMBERED_S = 14 * 24 * 3600.0
+"""Which sweeps of a run were estimated is known for so long after its rows are trimmed."""
 
 # synchronous=FULL: with NORMAL a power cut may undo the last commits after their rows
 # were delivered, and the same seq would later name another result. One commit serves a
@@ -53,7 +63,7 @@ class ResultLog:
         self._write_lock = threading.Lock()
         try:
             self._writer = _connect(path)
-            self._writer.executescript(SCHEMA)
+            self._prepare()
         except sqlite3.DatabaseError as error:
             self._lock_file.close()
             raise UsageError(
@@ -65,17 +75,25 @@ class ResultLog:
         self._bytes = self._scalar("SELECT coalesce(sum(bytes), 0) FROM results")
 
     def append(
-        self, estimates: Sequence[Estimate], latency_s: Sequence[float], device: str
+        self,
+        estimates: Sequence[Estimate],
+        latency_s: Sequence[float],
+        device: str,
+        waited_s: Sequence[float] | None = None,
     ) -> list[int]:
         """Write final estimates in one commit and return their row numbers.
 
         An id that is already in the log is not written again, nor is the estimate of an
         incomplete sweep whose complete one is there; the row number of what is there
-        is returned. Raises ValueError for a partial estimate, which has no id.
+        is returned. `waited_s` is what of `latency_s` was spent waiting for files, none
+        by default. Raises ValueError for a partial estimate, which has no id.
         """
+        waits = [0.0] * len(estimates) if waited_s is None else waited_s
         rows = [
-            row_of(estimate, seconds, device)
-            for estimate, seconds in zip(estimates, latency_s, strict=True)
+            row_of(estimate, seconds, waited, device)
+            for estimate, seconds, waited in zip(
+                estimates, latency_s, waits, strict=True
+            )
         ]
         with self._write_lock, self._writer:
             self._writer.execute("BEGIN IMMEDIATE")
@@ -91,6 +109,18 @@ class ResultLog:
             self._newest = max(self._newest, newest)
             self._grown.notify_all()
         return [seq for seq, _ in written]
+
+    def close_runs(self, ended: Sequence[RunEnded]) -> None:
+        """Write in one commit how many sweeps runs hold that ended.
+
+        Of a run that ends twice, live with gaps and then as it is stored, the last
+        word counts.
+        """
+        now = time.time()
+        ends = [(end.uid, end.sweeps, now) for end in ended]
+        with self._write_lock, self._writer:
+            self._writer.execute("BEGIN IMMEDIATE")
+            self._writer.executemany(NOTE_END, ends)
 
     def read(self, after: int, limit: int) -> list[Delivery]:
         """Return up to `limit` rows with `seq` > `after`, oldest first."""
@@ -110,15 +140,12 @@ class ResultLog:
         return [delivery_of(row) for row in rows]
 
     def has_complete(self, run_uid: str) -> bool:
-        """Whether the log holds results of a run and none of them had gaps."""
-        rows = self._reader().execute(
-            "SELECT count(*), coalesce(min(complete), 0) FROM ("
-            " SELECT max(complete) AS complete FROM results WHERE run_uid = ?"
-            " GROUP BY json_extract(estimate, '$.run.sweep'))",
-            (run_uid,),
-        )
-        count, complete = rows.fetchone()
-        return bool(count and complete)
+        """Whether a run has ended and all of its sweeps have a complete result.
+
+        That stays so when rows are trimmed, for `REMEMBERED_S`.
+        """
+        row = self._reader().execute(HAS_COMPLETE, (run_uid,)).fetchone()
+        return row is not None and bool(row[0])
 
     @property
     def newest(self) -> int:
@@ -162,6 +189,8 @@ class ResultLog:
                 "SELECT coalesce(sum(bytes), 0) FROM results WHERE seq <= ?", last
             )
             gone = self._writer.execute("DELETE FROM results WHERE seq <= ?", (last,))
+            for forget in FORGET:
+                self._writer.execute(forget, (time.time() - REMEMBERED_S,))
         self._bytes -= freed
         return gone.rowcount
 
@@ -186,7 +215,22 @@ class ResultLog:
             " ON CONFLICT (profile) DO UPDATE SET newest = excluded.newest",
             (row["profile"], seq),
         )
+        self._writer.execute(NOTE_RUN, row)
+        if row["complete"]:
+            self._writer.execute(NOTE_SWEEP, row)
         return seq, True
+
+    def _prepare(self) -> None:
+        """Create what is not there, and bring a log of an older form to this one."""
+        self._writer.executescript(SCHEMA)
+        if self._scalar("PRAGMA user_version"):
+            return
+        columns = self._writer.execute("PRAGMA table_info(results)").fetchall()
+        if "waited_s" not in {name for _, name, *_ in columns}:
+            self._writer.execute(
+                "ALTER TABLE results ADD COLUMN waited_s REAL NOT NULL DEFAULT 0"
+            )
+        self._writer.executescript(OLDER)
 
     def _last_to_trim(self, surplus: int) -> int:
         delivered = self._scalar(

@@ -25,28 +25,77 @@ CREATE TABLE IF NOT EXISTS results (
     bytes INTEGER NOT NULL,
     estimate TEXT NOT NULL,
     layout TEXT NOT NULL,
-    buffers BLOB NOT NULL
+    buffers BLOB NOT NULL,
+    waited_s REAL NOT NULL DEFAULT 0
 );
-CREATE INDEX IF NOT EXISTS results_by_run ON results (run_uid, complete);
+CREATE INDEX IF NOT EXISTS results_by_sweep
+    ON results (run_uid, json_extract(estimate, '$.run.sweep'), complete);
+CREATE TABLE IF NOT EXISTS runs (
+    run_uid TEXT PRIMARY KEY, sweeps INTEGER, published REAL NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS runs_by_age ON runs (published);
+CREATE TABLE IF NOT EXISTS complete_sweeps (
+    run_uid TEXT, sweep INTEGER, PRIMARY KEY (run_uid, sweep)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS topics (profile TEXT PRIMARY KEY, newest INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS cursors (sink TEXT PRIMARY KEY, seq INTEGER NOT NULL);
 """
+"""`runs` and `complete_sweeps` outlive rows that are trimmed: what is in them has been
+estimated, although it is no longer there. `sweeps` is NULL until a run has ended."""
+
+OLDER = """
+BEGIN;
+INSERT OR IGNORE INTO complete_sweeps
+    SELECT run_uid, json_extract(estimate, '$.run.sweep') FROM results WHERE complete;
+INSERT OR IGNORE INTO runs
+    SELECT run_uid, count(DISTINCT json_extract(estimate, '$.run.sweep')),
+           max(published)
+    FROM results GROUP BY run_uid;
+DROP INDEX IF EXISTS results_by_run;
+PRAGMA user_version = 1;
+COMMIT;
+"""
+"""Brings a log to this form in which ends of runs were not written: all had ended."""
+
 INSERT = """
 INSERT INTO results (id, run_uid, profile, complete, prev, published, latency_s,
-                     device, bytes, estimate, layout, buffers)
+                     device, bytes, estimate, layout, buffers, waited_s)
 VALUES (:id, :run_uid, :profile, :complete,
         (SELECT newest FROM topics WHERE profile = :profile), :published, :latency_s,
-        :device, :bytes, :estimate, :layout, :buffers)
+        :device, :bytes, :estimate, :layout, :buffers, :waited_s)
 RETURNING seq
 """
-DELIVERY = "seq, prev, published, latency_s, device, estimate, layout, buffers"
+NOTE_RUN = """
+INSERT INTO runs (run_uid, published) VALUES (:run_uid, :published)
+ON CONFLICT (run_uid) DO UPDATE SET published = excluded.published
+"""
+NOTE_SWEEP = "INSERT OR IGNORE INTO complete_sweeps VALUES (:run_uid, :sweep)"
+NOTE_END = """
+INSERT INTO runs (run_uid, sweeps, published) VALUES (?, ?, ?)
+ON CONFLICT (run_uid) DO UPDATE SET sweeps = excluded.sweeps
+"""
+HAS_COMPLETE = """
+SELECT sweeps <= (SELECT count(*) FROM complete_sweeps WHERE run_uid = runs.run_uid)
+FROM runs WHERE run_uid = ?
+"""
+FORGET = (
+    "DELETE FROM complete_sweeps WHERE run_uid IN"
+    " (SELECT run_uid FROM runs WHERE published < ?)",
+    "DELETE FROM runs WHERE published < ?",
+)
+DELIVERY = (
+    "seq, prev, published, latency_s, device, waited_s, estimate, layout, buffers"
+)
 
-_SAME = """'$.run.sweep', '$.provenance.profile_sha256',
-    '$.provenance.model_sha256', '$.provenance.reference_sha256'"""
+_SAME = """'$.provenance.profile_sha256', '$.provenance.model_sha256',
+    '$.provenance.reference_sha256'"""
 OUTCOMES = f"""
 SELECT published, latency_s, complete, estimate, NOT complete AND EXISTS (
     SELECT 1 FROM results AS whole
-    WHERE whole.run_uid = results.run_uid AND whole.complete
+    WHERE whole.run_uid = results.run_uid
+      AND json_extract(whole.estimate, '$.run.sweep')
+        = json_extract(results.estimate, '$.run.sweep')
+      AND whole.complete = 1
       AND json_extract(whole.estimate, {_SAME}) = json_extract(results.estimate, {_SAME})
 ) FROM results WHERE published >= ? ORDER BY seq
 """  # noqa: S608 - a constant
@@ -63,7 +112,8 @@ class Delivery:
     """One row of the log: an estimate and how it came about.
 
     `prev` is the previous row of the same profile, None for its first; `latency_s` the
-    time from receipt of the sweep's last document until it went into the log.
+    time from receipt of the sweep's last document until it went into the log, and
+    `waited_s` how much of it was spent waiting for the run's files.
     """
 
     seq: int
@@ -73,6 +123,7 @@ class Delivery:
     device: str
     estimate: dict[str, Any]
     arrays: dict[str, NDArray[Any]]
+    waited_s: float = 0.0
 
     @property
     def profile(self) -> str:
@@ -86,12 +137,15 @@ class Delivery:
             "prev": self.prev,
             "published": self.published,
             "latency_s": self.latency_s,
+            "waited_s": self.waited_s,
             "device": self.device,
             "estimate": self.estimate,
         }
 
 
-def row_of(estimate: Estimate, latency_s: float, device: str) -> dict[str, Any]:
+def row_of(
+    estimate: Estimate, latency_s: float, waited_s: float, device: str
+) -> dict[str, Any]:
     """Return a final estimate as what `INSERT` takes; ValueError for a partial one."""
     if estimate.id is None:
         raise ValueError("partial estimates do not belong in the result log")
@@ -100,10 +154,12 @@ def row_of(estimate: Estimate, latency_s: float, device: str) -> dict[str, Any]:
     return {
         "id": estimate.id,
         "run_uid": estimate.run.uid,
+        "sweep": estimate.run.sweep,
         "profile": estimate.provenance.profile,
         "complete": estimate.run.complete,
         "published": time.time(),
         "latency_s": latency_s,
+        "waited_s": waited_s,
         "device": device,
         "bytes": len(text) + len(layout) + len(buffers),
         "estimate": text,
@@ -114,9 +170,9 @@ def row_of(estimate: Estimate, latency_s: float, device: str) -> dict[str, Any]:
 
 def delivery_of(row: tuple[Any, ...]) -> Delivery:
     """Return the delivery that the columns `DELIVERY` of a row hold."""
-    seq, prev, published, latency_s, device, text, layout, buffers = row
+    seq, prev, published, latency_s, device, waited_s, text, layout, buffers = row
     estimate, arrays = json.loads(text), _unpack(layout, buffers)
-    return Delivery(seq, prev, published, latency_s, device, estimate, arrays)
+    return Delivery(seq, prev, published, latency_s, device, estimate, arrays, waited_s)
 
 
 def _pack(arrays: Iterable[tuple[str, NDArray[Any]]]) -> tuple[str, bytes]:

@@ -12,6 +12,7 @@ from xasnn_stream.recovery.missing import Missing
 from xasnn_stream.results import ResultLog
 from xasnn_stream.sources.open import open_store
 from xasnn_stream.sources.store import StoredRun, UnreadableRunError
+from xasnn_stream.spectrum import RunEnded
 from xasnn_stream.telemetry.counters import Counters
 
 PLAN = "xas_step_scan"
@@ -119,6 +120,7 @@ def test_only_runs_of_a_profile_without_a_complete_result_are_read(
     log.append(
         [make_estimate("done"), make_estimate("gapped", complete=False)], [0, 0], ""
     )
+    log.close_runs([RunEnded(uid, "sim-step", "a", 1) for uid in ("done", "gapped")])
     assert starts(backfill) == ["gapped", "never"]
 
 
