@@ -11,7 +11,7 @@ from xasnn_stream.assembly.clocks import times, together
 from xasnn_stream.assembly.energy import energies
 from xasnn_stream.assembly.header import Header
 from xasnn_stream.assembly.settings import AssemblySettings, Clock, Stream
-from xasnn_stream.assembly.signals import channel, columns_in
+from xasnn_stream.assembly.signals import channel
 from xasnn_stream.assembly.table import IntArray, Table
 from xasnn_stream.spectrum import FloatArray, Reason
 
@@ -73,8 +73,7 @@ def wanted(settings: AssemblySettings, header: Header, role: str) -> tuple[str, 
         columns.append(settings.energy.key)
     for name, signal in settings.signals.items():
         if (signal.stream or settings.energy.stream) == role:
-            named = columns_in(signal.expression) if signal.expression else ()
-            columns += named or header.keys[name]
+            columns += header.keys[name]
     columns += [c.key for c in settings.conditions.values() if c.stream == role]
     clock = clock_of(settings, role)
     columns += [name for name in (clock.column, clock.fraction) if name]
