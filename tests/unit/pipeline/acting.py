@@ -100,7 +100,10 @@ class Engine:
     def _estimate(self, spectrum):
         run = spectrum.run
         estimate = self._make(
-            run.uid, complete=run.complete, rejected=bool(spectrum.problem)
+            run.uid,
+            sweep=run.sweep,
+            complete=run.complete,
+            rejected=bool(spectrum.problem),
         )
         return replace(
             estimate,

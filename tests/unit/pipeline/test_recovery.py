@@ -90,9 +90,7 @@ def test_a_run_that_was_joined_too_late_is_read_from_the_store(
     _, counters, _, _ = recovering(source)
     stored(documents)
     wait_until(lambda: results(log) == [("run", True)])
-    wait_until(
-        lambda: counters.value("documents_rejected_total", reason="orphan") == 4
-    )
+    wait_until(lambda: counters.value("documents_rejected_total", reason="orphan") == 4)
     assert caplog.text.count("documents of run run came without its start") == 1
 
 
