@@ -69,6 +69,10 @@ class Assembler:
         `received_s` says when it came, by default now.
         """
         now_s = self._clock() if received_s is None else received_s
+        if name == "event":
+            route = self._router.event(doc, source, now_s)
+            if route is not None:
+                return self._served(route)
         if name == "start":
             return self._start(doc, source, now_s)
         spectra: list[Spectrum] = []
@@ -209,12 +213,12 @@ class Assembler:
 
     def _served(self, route: Route) -> list[Spectrum]:
         """Return what a run can tell after one of its documents."""
-        spectra: list[Spectrum] = []
-        if route.sweeps is not None:
-            spectra = self._count(route, route.sweeps.advance())
-        if route.stop is None or route.key not in self._router.routes:
-            return spectra
-        return spectra + self._close_when_whole(route.key, route, self._clock())
+        spectra = route.sweeps.advance() if route.sweeps is not None else []
+        if spectra:
+            spectra = self._count(route, spectra)
+        if route.stop is not None and route.key in self._router.routes:
+            spectra += self._close_when_whole(route.key, route, self._clock())
+        return spectra
 
     def _close_when_whole(self, key: Key, route: Route, now_s: float) -> list[Spectrum]:
         """Close a run whose stop came, unless documents or files may still come."""

@@ -117,6 +117,22 @@ class Router:
             for of, early in self._held.put(parent, name, doc, now_s):
                 self._orphan(of, early)
 
+    def event(self, doc: Doc, source: str, now_s: float) -> Route | None:
+        """Take an event, if its descriptor came: what nearly all documents are.
+
+        Returns its run; None for one that `receive` has to deal with.
+        """
+        descriptor = doc.get("descriptor")
+        if not isinstance(descriptor, str):
+            return None
+        child = self._children.get((source, descriptor))
+        if child is None:
+            return None
+        child.route.touched_s = now_s
+        if not self._event(doc, child.route, child.logs, now_s):
+            self.reject("invalid", source)
+        return child.route
+
     def forget(self, key: Key) -> Route:
         """Let go of a run."""
         route = self.routes.pop(key)
@@ -184,12 +200,11 @@ class Router:
         if not 0 < seq_num <= MAX_ROWS or not isinstance(data, Mapping):
             return False
         route.received_s = now_s
-        kept = [
-            log.put(seq_num, doc.get("time"), cast(Doc, data))
-            for log in logs
-            if sweeps.note(log, seq_num)
-        ]
-        return all(kept)
+        kept = True
+        for log in logs:
+            if sweeps.note(log, seq_num):
+                kept &= log.put(seq_num, doc.get("time"), cast(Doc, data))
+        return kept
 
     def _event_page(
         self, doc: Doc, route: Route, logs: tuple[StreamLog, ...], now_s: float

@@ -68,6 +68,8 @@ class OpenRun:
 
     def logs_named(self, name: Any) -> list[StreamLog]:
         """Return the logs of a stream by its name in documents."""
+        if not isinstance(name, str):
+            return []
         return [log for log in self.logs.values() if log.name == name]
 
     @property
