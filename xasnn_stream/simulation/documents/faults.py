@@ -6,6 +6,7 @@ from typing import Literal
 
 from xasnn_stream.errors import UsageError
 from xasnn_stream.simulation.documents import spoil_documents as documents
+from xasnn_stream.simulation.documents import spoil_metadata as metadata
 from xasnn_stream.simulation.documents import spoil_readings as readings
 from xasnn_stream.simulation.documents.spoilt import Key, Spoilt
 from xasnn_stream.simulation.documents.truth import Generated
@@ -86,21 +87,21 @@ FAULTS: Mapping[str, Fault] = {
     "outside-root": Fault(
         "documents name a file that is none of the beamline's",
         FILES,
-        documents.outside_root,
+        metadata.outside_root,
         "rejected",
         "unreadable_file",
     ),
     "unknown-format": Fault(
         "a file has a format that nobody knows",
         FILES,
-        documents.unknown_format,
+        metadata.unknown_format,
         "rejected",
         "unreadable_file",
     ),
     "wrong-shape": Fault(
         "descriptions promise 10¹² values",
         ("sim-quick", *FILES),
-        documents.wrong_shape,
+        metadata.wrong_shape,
     ),
     "zero-rows": Fault(
         "a file is longer than what was measured", ("dls-fly",), readings.zero_rows
@@ -132,20 +133,20 @@ FAULTS: Mapping[str, Fault] = {
     "wrong-e0": Fault(
         "the run says that its edge is elsewhere",
         ("bmm-step", "iss-fly"),
-        documents.wrong_e0,
+        metadata.wrong_e0,
         "flagged",
         "wrong_e0",
     ),
     "no-element": Fault(
-        "the run names no element", ALL, documents.no_element, "rejected", "no_edge"
+        "the run names no element", ALL, metadata.no_element, "rejected", "no_edge"
     ),
     "no-energy": Fault(
-        "nothing tells the energy", ALL, documents.no_energy, "rejected", "no_signal"
+        "nothing tells the energy", ALL, metadata.no_energy, "rejected", "no_signal"
     ),
     "sead": Fault(
         "absorption at one energy over time",
         ("bmm-step",),
-        documents.sead,
+        metadata.sead,
         "ignored",
     ),
 }

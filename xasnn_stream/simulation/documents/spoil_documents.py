@@ -12,6 +12,7 @@ from xasnn_stream.simulation.documents.spoilt import (
     first_run,
     main_stream,
     of_main_stream,
+    only_the_first,
     owners,
     streams,
     sweeps_of,
@@ -23,9 +24,10 @@ LOST_EVENTS = range(100, 105)
 WINDOW = 12
 """Documents so close to each other may change their order."""
 
+BESIDE = ("baseline", "temperature_monitor")
+"""Streams beside the signals."""
+
 PAGE = 50
-WRONG_E0_EV = 100.0
-TERA = 10**12
 
 
 def missing_stop(generated: Generated) -> Spoilt:
@@ -82,13 +84,7 @@ def abort_before_files(generated: Generated) -> Spoilt:
     """End the run before its flyers were collected: there is no stream."""
     start, stop = generated.documents[0], generated.documents[-1]
     ended: Doc = {**stop[1], "exit_status": "abort", "num_events": {}}
-    return _only_the_first(generated, [start, (stop[0], ended)])
-
-
-def _only_the_first(generated: Generated, documents: Documents) -> Spoilt:
-    """Return what shows as one sweep, for the others cannot be told."""
-    first, *others = sweeps_of(generated, first_run(generated))
-    return Spoilt(documents, frozenset([first]), frozenset(others))
+    return only_the_first(generated, [start, (stop[0], ended)])
 
 
 def late_descriptor(generated: Generated) -> Spoilt:
@@ -141,19 +137,27 @@ def duplicated(generated: Generated) -> Spoilt:
 
 
 def disorder(generated: Generated) -> Spoilt:
-    """Reverse stretches of documents between descriptors, starts and stops."""
-    documents: Documents = []
-    stretch: Documents = []
-    for name, doc in [*generated.documents, ("", {})]:
-        if name not in ("start", "descriptor", "stop", "") and len(stretch) < WINDOW:
-            stretch.append((name, doc))
-            continue
-        documents += stretch[::-1]
-        stretch = []
-        if name in ("start", "descriptor", "stop"):
-            documents.append((name, doc))
-        elif name:
-            stretch = [(name, doc)]
+    """Reverse stretches of documents with data, or about files, of the signals.
+
+    Baselines and monitors keep their places: a condition is known as its readings come.
+    """
+    names = streams(generated.documents)
+    beside = {uid for uid, name in names.items() if name in BESIDE}
+    documents = list(generated.documents)
+    moved = [
+        place
+        for place, (name, doc) in enumerate(documents)
+        if name not in ("start", "descriptor", "stop")
+        and doc.get("descriptor") not in beside
+    ]
+    runs = owners(documents)
+    for run in dict.fromkeys(runs):
+        own = [place for place in moved if runs[place] == run]
+        for first in range(0, len(own), WINDOW):
+            places = own[first : first + WINDOW]
+            stretch = [generated.documents[place] for place in reversed(places)]
+            for place, document in zip(places, stretch, strict=True):
+                documents[place] = document
     return Spoilt(documents)
 
 
@@ -189,108 +193,3 @@ def interleaved(generated: Generated) -> Spoilt:
             if row < len(documents)
         ]
     )
-
-
-def wrong_shape(generated: Generated) -> Spoilt:
-    """Promise arrays of 10¹² values."""
-
-    def change(doc: Doc) -> Doc:
-        keys = {
-            key: {**data_key, "shape": [TERA]} if data_key["shape"] else data_key
-            for key, data_key in doc["data_keys"].items()
-        }
-        return {**doc, "data_keys": keys}
-
-    return Spoilt(changed(generated, ("descriptor",), change))
-
-
-def wrong_e0(generated: Generated) -> Spoilt:
-    """Let the start document say that the edge is elsewhere."""
-
-    def change(doc: Doc) -> Doc:
-        if "XDI" not in doc:
-            return {**doc, "e0": str(float(doc["e0"]) + WRONG_E0_EV)}
-        scan = dict(doc["XDI"]["Scan"])
-        scan["edge_energy"] += WRONG_E0_EV
-        user = {**doc["XDI"]["_user"], "e0": scan["edge_energy"]}
-        return {**doc, "XDI": {**doc["XDI"], "Scan": scan, "_user": user}}
-
-    return _in_start(generated, change)
-
-
-def no_element(generated: Generated) -> Spoilt:
-    """Leave the element out of the start document."""
-
-    def change(doc: Doc) -> Doc:
-        doc.pop("element", None)
-        if "XDI" in doc:
-            xdi = {key: v for key, v in doc["XDI"].items() if key != "Element"}
-            kafka = {key: v for key, v in doc["BMM_kafka"].items() if key != "element"}
-            doc |= {"XDI": xdi, "BMM_kafka": kafka}
-        return doc
-
-    return _in_start(generated, change)
-
-
-def sead(generated: Generated) -> Spoilt:
-    """Measure absorption at one energy over time, with the same metadata around it."""
-
-    def change(doc: Doc) -> Doc:
-        mono = {**doc["XDI"]["Mono"], "direction": "fixed in energy"}
-        xdi = {**doc["XDI"], "_kind": "sead", "Mono": mono}
-        return {**doc, "plan_name": "count measurement it", "XDI": xdi}
-
-    return _in_start(generated, change)
-
-
-def _in_start(generated: Generated, change: Any) -> Spoilt:
-    sweeps = sweeps_of(generated, first_run(generated))
-    return Spoilt(changed(generated, ("start",), change), frozenset(sweeps))
-
-
-def unknown_format(generated: Generated) -> Spoilt:
-    """Name a format of files that nobody knows."""
-    unknown = {"spec": "NOBODY_KNOWS", "mimetype": "application/x-nobody-knows"}
-    return _referring(generated, unknown)
-
-
-def outside_root(generated: Generated) -> Spoilt:
-    """Name a file that is none of the beamline's, and is there."""
-    passwords = {"resource_path": "/etc/passwd", "uri": "file://localhost/etc/passwd"}
-    return _referring(generated, passwords)
-
-
-def _referring(generated: Generated, new: dict[str, str]) -> Spoilt:
-    def change(doc: Doc) -> Doc:
-        return doc | {key: value for key, value in new.items() if key in doc}
-
-    kinds = ("resource", "stream_resource")
-    return _only_the_first(generated, changed(generated, kinds, change))
-
-
-def no_energy(generated: Generated) -> Spoilt:
-    """Leave out what the energy is known from, wherever it is written."""
-    names = streams(generated.documents)
-    axes = {"dcm_energy", "mono_energy", "energy", "inenc-1-val", "pb9_enc1"}
-    kinds = ("descriptor", "event", "event_page", "stream_resource", "stream_datum")
-    dropped = {
-        doc["uid"]
-        for name, doc in generated.documents
-        if name == "stream_resource" and doc["data_key"] in axes
-    }
-
-    def change(doc: Doc) -> Doc | None:
-        of_axis = names.get(doc.get("descriptor", ""), doc.get("name")) in axes
-        resource = doc.get("stream_resource", doc["uid"])
-        if of_axis or (isinstance(resource, str) and resource in dropped):
-            return None
-        for part in ("data_keys", "data", "timestamps"):
-            if part in doc:
-                doc[part] = {k: v for k, v in doc[part].items() if k not in axes}
-        return doc
-
-    documents = changed(generated, kinds, change)
-    if generated.files:
-        return _only_the_first(generated, documents)
-    sweeps = sweeps_of(generated, first_run(generated))
-    return Spoilt(documents, frozenset(sweeps))

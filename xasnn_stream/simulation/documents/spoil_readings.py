@@ -14,6 +14,7 @@ from xasnn_stream.simulation.documents.spoilt import (
     changed,
     first_run,
     of_main_stream,
+    only_the_first,
     sweeps_of,
 )
 from xasnn_stream.simulation.documents.truth import Generated
@@ -41,7 +42,7 @@ def late_file(generated: Generated) -> Spoilt:
 def missing_file(generated: Generated) -> Spoilt:
     """Remove the first file."""
     generated.files[0].unlink()
-    return _of_no_use(generated)
+    return only_the_first(generated, generated.documents)
 
 
 def truncated_file(generated: Generated) -> Spoilt:
@@ -49,12 +50,7 @@ def truncated_file(generated: Generated) -> Spoilt:
     path = generated.files[0]
     content = path.read_bytes()
     path.write_bytes(content[: int(KEPT_OF_FILE * len(content)) | 1])
-    return _of_no_use(generated)
-
-
-def _of_no_use(generated: Generated) -> Spoilt:
-    first, *others = sweeps_of(generated, first_run(generated))
-    return Spoilt(generated.documents, frozenset([first]), frozenset(others))
+    return only_the_first(generated, generated.documents)
 
 
 def zero_rows(generated: Generated) -> Spoilt:

@@ -90,3 +90,9 @@ def of_main_stream(generated: Generated) -> Callable[[Doc], bool]:
     names = streams(generated.documents)
     main = main_stream(generated.documents)
     return lambda doc: names[doc["descriptor"]] == main
+
+
+def only_the_first(generated: Generated, documents: Documents) -> Spoilt:
+    """Return what shows as one sweep, for the others cannot be told."""
+    first, *others = sweeps_of(generated, first_run(generated))
+    return Spoilt(documents, frozenset([first]), frozenset(others))
