@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xasnn_stream.assembly.clocks import times, together
+from xasnn_stream.assembly.columns import numbers
 from xasnn_stream.assembly.energy import energies
 from xasnn_stream.assembly.header import Header
 from xasnn_stream.assembly.settings import AssemblySettings, Clock, Stream
@@ -46,6 +46,12 @@ class Rows:
         part = slice(first, last)
         channels = {role: values[part] for role, values in self.channels.items()}
         return Rows(self.energy_ev[part], channels, self.event[part], self.time[part])
+
+    def with_energy(self) -> "Rows":
+        """Return the rows without those that have no energy."""
+        keep = np.isfinite(self.energy_ev)
+        channels = {role: values[keep] for role, values in self.channels.items()}
+        return Rows(self.energy_ev[keep], channels, self.event[keep], self.time[keep])
 
     def then(self, other: "Rows") -> "Rows":
         """Return these rows and others behind them; a channel both must have."""
@@ -146,7 +152,11 @@ def channels_of(
     Raises UnusableError if one that is not optional has no number.
     """
     found: dict[str, FloatArray] = {}
-    columns = {name: _float(column) for name, column in table.columns.items()}
+    columns = {
+        name: values
+        for name, column in table.columns.items()
+        if (values := numbers(column)) is not None
+    }
     for name, signal in settings.signals.items():
         if role and (signal.stream or settings.energy.stream) != role:
             continue
@@ -161,10 +171,10 @@ def channels_of(
 
 def _energies(table: Table, settings: AssemblySettings, header: Header) -> FloatArray:
     energy = settings.energy
-    readings = table.columns.get(energy.key)
-    if readings is None or not np.isfinite(values := _float(readings)).any():
+    readings = numbers(table.columns.get(energy.key))
+    if readings is None or not np.isfinite(readings).any():
         raise UnusableError(_absent(header, repr(energy.key)))
-    return energies(values, energy, header.facts)
+    return energies(readings, energy, header.facts)
 
 
 def _times(
@@ -187,7 +197,3 @@ def _absent(header: Header, keys: str) -> Reason:
     return Reason(
         "no_signal", f"no event of run {header.uid} has a number under {keys}"
     )
-
-
-def _float(column: NDArray[np.generic]) -> FloatArray:
-    return np.asarray(column, dtype=np.float64)

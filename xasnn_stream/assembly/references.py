@@ -69,8 +69,9 @@ class References:
         resource = self._resources.get(resource_uid)
         if resource is None or datum not in self._datums:
             raise NotReady(f"the documents of datum {datum[:60]!r} did not come")
-        spec = decoder or resource.get("spec") or resource.get("mimetype")
-        if not isinstance(spec, str) or spec not in DECODERS:
+        named = (decoder, resource.get("spec"), resource.get("mimetype"))
+        spec = next((name for name in named if isinstance(name, str) and name), "")
+        if spec not in DECODERS:
             known = ", ".join(sorted(DECODERS))
             raise Undecodable(f"there is no decoder for {spec!r}; there are: {known}")
         parameters = {**_mapping(resource.get("resource_kwargs")), **kwargs}

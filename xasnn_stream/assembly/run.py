@@ -144,15 +144,28 @@ class OpenRun:
         """Return one sweep of this run; a final one counts as made."""
         if place.final:
             self.made.add(place.sweep)
+        if self.settings.segment.kind == "turning_points":
+            # Rows that were never filled lie at no energy: they are no readings.
+            rows = rows.with_energy()
         return spectrum(
             self.settings, self.header, place, rows, beside=self.logs, problem=problem
         )
 
     def _is_read(self, role: str) -> bool:
         """Whether a stream has energies, signals or a clock, not conditions alone."""
-        energy, signals = self.settings.energy, self.settings.signals.values()
+        energy = self.settings.energy
+        signals = [
+            signal
+            for name, signal in self.settings.signals.items()
+            if not self._is_slow_beside(name)
+        ]
         read = {energy.stream, *(signal.stream or energy.stream for signal in signals)}
         return role in read | {clock_of(self.settings, r).pulses for r in read}
+
+    def _is_slow_beside(self, name: str) -> bool:
+        """Whether a channel is not read, and its clock would thin the others."""
+        mode = self.header.mode or self.settings.default_mode
+        return mode == "transmission" and name in ("if", "icr", "ocr")
 
     def _shared(self) -> FloatArray | None:
         """Return the energies that stand in a stream of their own, None without one."""

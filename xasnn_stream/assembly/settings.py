@@ -201,7 +201,8 @@ class Condition:
 class AssemblySettings:
     """How one profile's documents become spectra.
 
-    `mode` looks up how a run was measured, `e0` (eV) where it says its edge is.
+    `mode` looks up how a run was measured, `default_mode` is how those were that do not
+    say, `e0` looks up where (eV) a run says its edge is.
     """
 
     profile: str
@@ -213,6 +214,7 @@ class AssemblySettings:
     sample: Lookup = field(default_factory=Lookup)
     mode: Lookup = field(default_factory=Lookup)
     e0: Lookup = field(default_factory=Lookup)
+    default_mode: str = "transmission"
     reject: tuple[Rule, ...] = ()
     streams: Mapping[str, Stream] = field(default_factory=dict[str, Stream])
     segment: Segment = field(default_factory=Segment)

@@ -62,7 +62,8 @@ class StreamLog:
         external = {
             key: cast(Doc, said)
             for key, said in keys.items()
-            if isinstance(said, Mapping) and cast(Doc, said).get("external")
+            if isinstance(said, Mapping)
+            and isinstance(cast(Doc, said).get("external"), str)
         }
         decoded = not set(self.wanted) <= set(keys)
         self.external.update(

@@ -1,5 +1,6 @@
 """One sweep's rows as the noun that flows on."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,8 @@ from xasnn_stream.assembly.settings import AssemblySettings
 from xasnn_stream.assembly.streams import StreamLog
 from xasnn_stream.assembly.table import Table
 from xasnn_stream.spectrum import Accounting, Direction, Reason, Run, Spectrum
+
+_MOST_LOG10 = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +99,15 @@ def _offsets(settings: AssemblySettings, header: Header) -> dict[str, float]:
 
 def _scales(settings: AssemblySettings, header: Header) -> dict[str, float]:
     found = {
-        role: signal.scale * 10.0 ** -quantity(header.facts, signal.gain_log10)
+        role: signal.scale / _gain(quantity(header.facts, signal.gain_log10))
         for role, signal in settings.signals.items()
     }
     return {role: value for role, value in found.items() if value != 1.0}
+
+
+def _gain(log10: float) -> float:
+    """Return a gain; NaN for one that no amplifier has, and no number could hold."""
+    return 10.0**log10 if abs(log10) <= _MOST_LOG10 else math.nan
 
 
 def _conditions(

@@ -169,6 +169,7 @@ class ProfileModel(Section):
         metadata = self.metadata
         return AssemblySettings(
             profile=self.name,
+            default_mode=self.mode,
             match=tuple(rule.settings() for rule in self.match),
             reject=tuple(rule.settings() for rule in self.reject),
             element=metadata.element.settings(),
