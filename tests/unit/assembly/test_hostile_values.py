@@ -1,0 +1,98 @@
+"""Whatever stands where a number, a name or a uid should be: nothing raises."""
+
+import copy
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from xasnn_stream.assembly.assembler import Assembler
+from xasnn_stream.assembly.files import Files
+from xasnn_stream.profile.prepare import load_profiles
+from xasnn_stream.simulation.documents.shapes import generate
+from xasnn_stream.telemetry.counters import Counters
+
+HOSTILE = [
+    None,
+    "",
+    "\x00",
+    "x" * 10_000,
+    b"bytes",
+    [],
+    [[]],
+    [None],
+    {},
+    {"a": {}},
+    {1: 2},
+    (),
+    True,
+    -1,
+    0,
+    1.5,
+    float("nan"),
+    float("inf"),
+    10**12,
+    10**19,
+    -(10**19),
+    np.zeros((0, 4)),
+    np.arange(3),
+    datetime(2026, 1, 1, tzinfo=UTC),
+]
+SOURCE = "source"
+
+
+def places(value, path=()):
+    """The path of every value in a document."""
+    if path:
+        yield path
+    items = value.items() if isinstance(value, dict) else ()
+    if isinstance(value, list):
+        items = list(enumerate(value))[:3]
+    for key, inner in items:
+        yield from places(inner, (*path, key))
+
+
+def changed(doc, path, value):
+    doc = copy.deepcopy(doc)
+    holder = doc
+    for key in path[:-1]:
+        holder = holder[key]
+    holder[path[-1]] = value
+    return doc
+
+
+@pytest.fixture(scope="module", params=["sim-step", "sim-quick"])
+def run(request, tmp_path_factory):
+    """The settings of a shape and one run of it with few events."""
+    shape = request.param
+    (profile,) = load_profiles([shape], {})
+    folder = tmp_path_factory.mktemp(shape)
+    documents = generate(shape, seed=1, sweeps=1, directory=folder).documents
+    events = [number for number, (name, _) in enumerate(documents) if name == "event"]
+    few = [named for n, named in enumerate(documents) if n not in events[4:]]
+    return profile.assembly, few
+
+
+@pytest.mark.parametrize("hostile", HOSTILE, ids=lambda value: repr(value)[:20])
+def test_no_value_anywhere_in_a_run_stops_the_assembler(run, hostile):
+    settings, documents = run
+    first = {}
+    for position, (name, _) in enumerate(documents):
+        first.setdefault(name, position)
+    for position in first.values():
+        for path in places(documents[position][1]):
+            _assemble(settings, documents, position, path, hostile)
+
+
+def _assemble(settings, documents, position, path, hostile):
+    files = Files((), {}, 0.0)
+    assembler = Assembler([settings], Counters(), files=files)
+    for number, (name, doc) in enumerate(documents):
+        if number == position:
+            doc = changed(doc, path, hostile)
+        for spectrum in assembler.receive(name, doc, SOURCE):
+            assert spectrum.energy_ev.ndim == 1
+    assembler.partials({SOURCE})
+    assembler.release_idle_runs()
+    assembler.close_open_runs(SOURCE)
+    assert not assembler.partials({SOURCE}), "nothing is left open"
