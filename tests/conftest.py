@@ -116,10 +116,11 @@ def alloy_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @dataclass(frozen=True)
 class TiledServer:
-    """A Tiled server of its own process."""
+    """A Tiled server of its own process, which may read files below `files`."""
 
     url: str
     key: str
+    files: Path
 
 
 @pytest.fixture(scope="session")
@@ -136,7 +137,7 @@ def tiled_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TiledServ
             stdout=output,
             stderr=output,
         )
-    server = TiledServer(f"http://127.0.0.1:{port}", key)
+    server = TiledServer(f"http://127.0.0.1:{port}", key, folder / "files")
     try:
         deadline = time.monotonic() + 60
         while not _answers(f"{server.url}/healthz"):
@@ -173,11 +174,13 @@ def _answers(url: str) -> bool:
 
 def _tiled_config(folder: Path, key: str) -> dict[str, object]:
     (folder / "data").mkdir()
+    (folder / "files").mkdir()
     storage = [f"file://localhost{folder}/data", f"sqlite:///{folder}/tables.db"]
     catalog = {
         "uri": f"sqlite:///{folder}/catalog.db",
         "init_if_not_exists": True,
         "writable_storage": storage,
+        "readable_storage": [f"file://localhost{folder}/files"],
     }
     exporter = "bluesky_tiled_plugins.exporters:json_seq_exporter"
     return {

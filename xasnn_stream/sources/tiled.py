@@ -2,7 +2,8 @@
 
 The server must offer the `application/json-seq` export of Bluesky runs, which gives
 back start, stop and descriptors as stored, and per event `seq_num`, `time` and values;
-the events' uids are made up anew.
+the events' uids are made up anew. Arrays in files come as values of events, too, as far
+as the server can read them.
 """
 
 import math
@@ -14,6 +15,7 @@ from typing import Any
 
 from xasnn_stream.errors import InvalidSourceError, SourceError
 from xasnn_stream.sources.document import Document, Intake
+from xasnn_stream.sources.external import fetch_arrays
 from xasnn_stream.sources.selection import Selection
 from xasnn_stream.sources.store import StoredRun, UnreadableRunError
 from xasnn_stream.telemetry.counters import Counters
@@ -97,7 +99,8 @@ class TiledStore:
         import httpx
 
         try:
-            return [(str(name), dict(doc)) for name, doc in run.documents()]
+            documents = [(str(name), dict(doc)) for name, doc in run.documents()]
+            return fetch_arrays(run, documents)
         except httpx.HTTPStatusError as error:
             status = error.response.status_code
             if status == httpx.codes.NOT_ACCEPTABLE:
