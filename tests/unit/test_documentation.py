@@ -31,7 +31,11 @@ OTHER_PROGRAMS_FLAGS = {
 LINK = re.compile(r"\]\((?!https?://|#)([^)#\s]+)")
 CONSOLE = re.compile(r"```console\n(.*?)```", re.DOTALL)
 PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
-WALKED = (Path("docs/first-hour-at-a-beamline.md"), Path("docs/make-your-own.md"))
+WALKED = (
+    Path("docs/first-hour-at-a-beamline.md"),
+    Path("docs/make-your-own.md"),
+    Path("docs/profiles.md"),
+)
 """Pages of which tests/system runs every command."""
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from xasnn_stream.schema.estimate import estimate_schema
+from xasnn_stream.schema.page import page
 from xasnn_stream.schema.profile import profile_schema
 
 SCHEMAS: Mapping[str, Callable[[], dict[str, Any]]] = {
@@ -20,3 +21,17 @@ SCHEMAS: Mapping[str, Callable[[], dict[str, Any]]] = {
 def schema(name: str) -> dict[str, Any]:
     """Return the schema of `profile` or `estimate`."""
     return SCHEMAS[name]()
+
+
+_INTRO: Mapping[str, str] = {
+    "profile": "Made by `xasnn-stream schema profile --markdown`. "
+    "[Profiles](../profiles.md) leads through\nthem; `profiles/template.yaml` shows "
+    "every key in its place.",
+    "estimate": "Made by `xasnn-stream schema estimate --markdown`. Fields may be "
+    "added; those here stay.",
+}
+
+
+def markdown(name: str) -> str:
+    """Return the schema of `profile` or `estimate` as a page for people."""
+    return page(schema(name), _INTRO[name])

@@ -1,3 +1,4 @@
+import argparse
 import json
 from pathlib import Path
 
@@ -5,7 +6,8 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from xasnn_stream.schema import SCHEMAS, schema
+from xasnn_stream.cli import schema as command
+from xasnn_stream.schema import SCHEMAS, markdown, schema
 from xasnn_stream.shipped import shipped_folder
 
 ROOT = Path(__file__).parents[3]
@@ -81,3 +83,34 @@ def test_estimates_fit_the_schema(make_estimate):
     assert list(validator.iter_errors(document)) == []
     assert list(validator.iter_errors(document | {"verdict": "fine"}))
     assert list(validator.iter_errors(document | {"run": {}}))
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_the_committed_page_is_the_one_that_is_made(name):
+    committed = (ROOT / "docs" / "schemas" / f"{name}.md").read_text()
+
+    assert committed == markdown(name), (
+        f"run: xasnn-stream schema {name} --markdown > docs/schemas/{name}.md"
+    )
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_the_page_has_a_row_for_every_key_of_every_section(name):
+    made = schema(name)
+    rows = [line.split("`")[1] for line in markdown(name).splitlines() if "| `" in line]
+
+    sections = [made, *made["$defs"].values()]
+    expected = [key for section in sections for key in section["properties"]]
+    assert sorted(rows) == sorted(expected)
+
+
+def test_the_command_prints_both_forms(capsys):
+    def printed(*words):
+        parser = argparse.ArgumentParser()
+        command.register(parser.add_subparsers())
+        arguments = parser.parse_args(["schema", *words])
+        assert arguments.run(arguments) == 0
+        return capsys.readouterr().out
+
+    assert json.loads(printed("profile")) == schema("profile")
+    assert printed("estimate", "--markdown") == markdown("estimate")
