@@ -29,6 +29,7 @@ from xasnn_stream.spectrum import FloatArray, Reason, Run, Spectrum
 _OF_THE_RANGE = frozenset(
     ("too_few_points", "wrong_edge", "no_pre_edge", "no_post_edge", "range_too_short")
 )
+_OF_WHAT_IS_MISSING = frozenset(("incomplete", "no_file"))
 
 
 def report(context: Context, spectrum: Spectrum, batch: Batch, row: int) -> Estimate:
@@ -215,7 +216,7 @@ def reject(
     """
     is_final = spectrum.run.final
     reasons = (reason,) if is_final else (unfinished(spectrum.run), reason)
-    if not spectrum.run.complete:
+    if not spectrum.run.complete and reason.code not in _OF_WHAT_IS_MISSING:
         reasons += (incomplete(spectrum.accounting.n_missed),)
     return _estimate(
         context,

@@ -154,7 +154,8 @@ class Estimation:
         files = [sweep.spectrum.waited_s for sweep in sweeps]
         rows = self._log.append(estimates, waited, engine.device, files)
         appended = time.monotonic()
-        duration(started - min(s.received_s for s in sweeps), stage="queue")
+        handed_on = [s.received_s + s.spectrum.waited_s for s in sweeps]
+        duration(started - min(handed_on), stage="queue")
         duration(computed - started, stage="engine")
         duration(appended - computed, stage="log")
         self._log.trim(self._log_bytes)

@@ -168,6 +168,18 @@ def test_a_rejected_sweep_with_gaps_says_what_is_missing(
     assert estimate.reasons[1].text == said
 
 
+@pytest.mark.parametrize("code", ["incomplete", "no_file"])
+def test_a_sweep_of_which_nothing_came_says_so_once(engine, sweep, code):
+    nothing = sweep(
+        problem=Reason(code, "what is missing"), accounting=Accounting(n_missed=1)
+    )
+    (estimate,) = engine.estimate(
+        [replace(nothing, run=replace(nothing.run, complete=False))]
+    )
+    assert estimate.verdict == "rejected"
+    assert estimate.reasons == (Reason(code, "what is missing"),)
+
+
 def test_bad_sweeps_among_good_ones_keep_their_places(engine, sweep, absorption):
     spectra = [make(sweep, absorption) for _, make, _ in UNREADABLE]
     mixed = [sweep(), *spectra, sweep("cubo147")]
