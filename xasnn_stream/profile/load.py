@@ -118,6 +118,8 @@ def _sentence(mistake: ErrorDetails) -> str:
         return f"{where}: unknown key{hint(str(name), _keys_at(parents))}"
     if mistake["type"] == "missing":
         return f"{where}: is required"
+    if mistake["type"] == "model_type":
+        return f"{where}: must be a section of keys, not {mistake['input']!r}"
     text = mistake["msg"].removeprefix("Value error, ")
     if not where:
         return text

@@ -12,7 +12,9 @@ from pydantic import (
     model_validator,
 )
 
+from xasnn_stream.assembly.decoders import DECODERS
 from xasnn_stream.assembly.settings import Clock, Segment, Stream
+from xasnn_stream.profile.hints import hint
 from xasnn_stream.profile.section import Key, Name, NotNegative, Path, Positive, Section
 
 _SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
@@ -109,6 +111,17 @@ class StreamModel(Section):
         if not isinstance(value, str) or not value:
             raise ValueError(f"must be a name, or by and values, not {value!r}")
         return value
+
+    @field_validator("decoder")
+    @classmethod
+    def _is_known(cls, decoder: str | None) -> str | None:
+        if decoder is not None and decoder not in DECODERS:
+            known = ", ".join(DECODERS)
+            raise ValueError(
+                f"there is no decoder {decoder!r}{hint(decoder, list(DECODERS))}; "
+                f"there are {known}"
+            )
+        return decoder
 
     def settings(self) -> Stream:
         """Return the stream as plain data."""

@@ -174,6 +174,12 @@ def test_a_segment_has_the_defaults_of_assembly():
             {"streams": {"primary": {"stream": "p", "clock": {"unit": "s"}}}},
             "needs one of column, split or trigger_edges",
         ),
+        (
+            {"streams": {"primary": {"stream": "p", "decoder": "xspres3"}}},
+            "streams.primary.decoder: there is no decoder 'xspres3' (did you mean "
+            "xspress3?)",
+        ),
+        ({"energy": 7}, "energy: must be a section of keys, not 7"),
         ({"energy.kind": "bragg"}, "bragg needs pulses_per_deg and d_spacing"),
         ({"energy.pulses_per_deg": 9}, "pulses_per_deg is of use only with kind"),
         ({"segment.kind": "fixed_count"}, "fixed_count needs points, 2 or more"),
