@@ -153,6 +153,7 @@ class ByCutting:
     def finish(self, stop: Doc | None, *, patient: bool) -> tuple[list[Spectrum], bool]:
         """Return the sweeps that are left; what is missing makes them incomplete."""
         run = self.run
+        run.axis.given_up = not patient
         if patient and run.axis.grows and run.missing(stop) > 0:
             return self.advance(), True
         over = stop is not None
@@ -251,6 +252,7 @@ class AsAWhole:
     def finish(self, stop: Doc | None, *, patient: bool) -> tuple[list[Spectrum], bool]:
         """Return all sweeps."""
         run = self.run
+        run.axis.given_up = not patient
         if patient and run.axis.grows and run.missing(stop) > 0:
             return [], True
         try:

@@ -37,6 +37,8 @@ class StreamLog:
     rows: Rows = field(default_factory=Rows)
     promised: int = 0
     """Rows of files that StreamDatums told of."""
+    given_up: bool = False
+    """Whether files that no document named yet are not waited for any more."""
     external: dict[str, Doc] = field(default_factory=lambda: dict[str, Doc]())
     """Data keys whose values are in files, with what the descriptor says of them."""
     _arrays: dict[int, dict[str, Any]] = field(
@@ -144,7 +146,13 @@ class StreamLog:
         return bool(self.external) and not self._growing
 
     def available(self) -> int:
-        """Return how many rows can be read from files that grow."""
+        """Return how many rows can be read from files that grow, of all wanted keys.
+
+        A key whose file nobody named counts as empty until it is `given_up`.
+        """
+        named = all(key in self._growing for key in self.wanted if key in self.external)
+        if not (named or self.given_up):
+            return 0
         return min(
             (sum(a.available() for a in arrays) for arrays in self._growing.values()),
             default=0,
@@ -172,7 +180,7 @@ class StreamLog:
         files are awaited, Undecodable if they are of no use.
         """
         if self.grows:
-            return self._grown(after)
+            return self._grown(after, every=gapless)
         numbers = self.rows.after(after, gapless=gapless)
         if self._arrays and numbers:
             return _joined([self.event_table(seq_num) for seq_num in numbers])
@@ -217,8 +225,15 @@ class StreamLog:
             return {name or key: column for name, column in columns.items()}
         return {key: value}
 
-    def _grown(self, first: int) -> Table:
-        last = self.available()
+    def _grown(self, first: int, *, every: bool) -> Table:
+        """Return new rows; none, if `every` column counts, while one has no file yet.
+
+        Documents of the columns come one after the other, of optional ones last perhaps.
+        """
+        fileless = any(
+            key in self.external and key not in self._growing for key in self.wanted
+        )
+        last = first if every and fileless else self.available()
         columns = {
             key: _between(arrays, first, last) for key, arrays in self._growing.items()
         }
