@@ -153,6 +153,25 @@ def test_a_spectrum_fills_in_while_it_is_measured_and_ends_in_its_result(site, p
     assert page.chromium.errors == []
 
 
+def test_of_a_run_of_many_sweeps_the_one_that_goes_on_is_shown(site, page):
+    def sweep(of, number):
+        run = replace(of.run, uid="many", sweep=number, progress=None)
+        return replace(of, id=of.id and f"{number:032x}", run=run)
+
+    page.open()
+    site.add(sweep(final(7), 0))
+    for number in (1, 2):
+        # Of the first of these nothing comes: it was no sweep.
+        site.publish(sweep(partial(7, 0.5), number))
+        page.shows("#shown", f"sweep {number}")
+    site.add(*[sweep(final(7), number) for number in (2, 3)])
+    page.drawn()
+    page.wait_for("document.documentElement.dataset.spectrum == '3'")
+    assert "sweep 3" in page.text("#shown")
+    assert page.scans() == ["7 · sweep 3", "7 · sweep 2", "7"]
+    assert page.chromium.errors == []
+
+
 def test_a_sweep_nobody_hears_of_any_more_gives_way_to_later_results(
     site, page, monkeypatch
 ):

@@ -15,7 +15,7 @@ from xasnn_stream.results import ResultLog
 from xasnn_stream.sinks import estimate_table
 from xasnn_stream.sinks.feed import FeedSink
 from xasnn_stream.sinks.follow import Follower
-from xasnn_stream.sinks.tiled import TiledSink
+from xasnn_stream.sinks.tiled import MOST_AHEAD, TiledSink
 from xasnn_stream.telemetry.counters import Counters
 
 pytestmark = [
@@ -203,6 +203,17 @@ def test_sweeps_of_a_new_run_delivered_together_keep_their_spectra(
     spectra = node(in_tiled.url, "t")["spectra"].read()
     for stored, estimate in zip(spectra, sweeps, strict=True):
         np.testing.assert_array_equal(stored, estimate.arrays["grid_spectra"])
+
+
+def test_a_sweep_far_beyond_all_others_takes_no_room(
+    in_tiled, log, make_estimate, node
+):
+    far = MOST_AHEAD + 2
+    sweeps = [make_estimate("far"), make_estimate("far", sweep=far)]
+    in_tiled.sink.deliver(deliveries(log, *sweeps))
+    stored = node(in_tiled.url, "far")
+    assert stored["spectra"].shape[0] == 1
+    assert list(stored["estimates"].read()["sweep"]) == [0, far]
 
 
 def test_what_a_crash_left_unfinished_is_written_again(

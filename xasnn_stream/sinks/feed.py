@@ -2,7 +2,7 @@
 
 Parts: topic `final.<profile>`; a msgpack header, which is the delivery plus `arrays:
 [{name, dtype, shape}]`; one raw buffer per array. Topic `partial.<profile>` has the same
-parts for what is still being measured, without `seq`, the newest of each sweep. Topic
+parts for what is still being measured, without `seq`, the newest of each run. Topic
 `status` is a sign of life, sent every few seconds and to every new subscriber, whose
 subscriptions then stand.
 """

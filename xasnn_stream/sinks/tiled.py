@@ -27,6 +27,9 @@ logger = logging.getLogger(__name__)
 SPEC_NAME, SPEC_VERSION = "XASNNResult", "1.0"
 OPEN_NODES = 32
 """Containers whose ids are remembered; of others they are read again."""
+MOST_AHEAD = 10_000
+"""Sweeps that spectra may be ahead of those before: the array has room for all between,
+and a number out of a document may be any."""
 TIMEOUT_S = 10.0
 """Of one request; a stop waits for the request that is under way."""
 
@@ -208,6 +211,14 @@ class _Node:
             )
             return
         length = self._spectra.shape[0] if self._spectra is not None else 0
+        if sweep > length + MOST_AHEAD:
+            logger.warning(
+                "%s/spectra holds %d sweeps; of sweep %d only its row is written",
+                self._client.uri,
+                length,
+                sweep,
+            )
+            return
         first = 0 if self._spectra_are_void else min(sweep, length)
         block = np.full((sweep + 1 - first, *spectra.shape), np.nan)
         block[-1] = spectra

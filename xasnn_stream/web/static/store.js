@@ -5,6 +5,7 @@ const MAX_PARTIALS = 64;
 const WITH_ARRAYS = 64;
 const SILENT_S = 60;
 
+const runOf = ({ estimate }) => JSON.stringify([estimate.provenance.profile, estimate.run.uid]);
 const sweepOf = ({ estimate }) =>
   JSON.stringify([estimate.provenance.profile, estimate.run.uid, estimate.run.sweep]);
 
@@ -33,7 +34,7 @@ export class Store {
     // The complete estimate of a recovered sweep voids the one with gaps.
     if (before && !before.estimate.run.complete && delivery.estimate.run.complete) before.void = true;
     this.finals.set(sweep, delivery);
-    this.partials.delete(sweep);
+    this.endPartial(delivery);
     this.results.push(delivery);
     this.newest = delivery;
     this.version += 1;
@@ -48,10 +49,16 @@ export class Store {
     if (this.chosen === delivery.seq) this.chosen = null;
   }
 
+  // A run measures one sweep at a time: what is over takes along what was before it.
+  endPartial(delivery) {
+    const going = this.partials.get(runOf(delivery));
+    if (going && going.estimate.run.sweep <= delivery.estimate.run.sweep)
+      this.partials.delete(runOf(delivery));
+  }
+
   addPartial(delivery) {
-    const sweep = sweepOf(delivery);
-    if (this.finals.has(sweep)) return; // Overtaken by its own final estimate.
-    this.partials.set(sweep, delivery);
+    if (this.finals.has(sweepOf(delivery))) return; // Overtaken by its own final estimate.
+    this.partials.set(runOf(delivery), delivery);
     if (this.partials.size > MAX_PARTIALS) this.partials.delete(this.partials.keys().next().value);
   }
 
@@ -82,7 +89,7 @@ export class Store {
     return this.results.findLast((one) => this.wanted(one)) ?? null;
   }
 
-  // The sweep being measured; one is kept until it ends, so that two do not alternate.
+  // What is being measured; a run is kept until it ends, so that two do not alternate.
   measured() {
     const goesOn = (one) => one && this.wanted(one) && !this.abandoned(one);
     const current = this.partials.get(this.watched);
