@@ -105,3 +105,77 @@ def test_an_array_the_server_cannot_read_any_more_stays_in_its_file(
         file.with_suffix(".moved").rename(file)
     (sweep,) = assembled(documents, Files((tiled_server.files,)))
     assert sweep.problem is None
+
+
+def test_columns_of_a_text_file_come_with_their_event(store, folder, tiled_server):
+    from bluesky_tiled_plugins import TiledWriter
+
+    names = ("ts_s", "ts_ns", "encoder", "index", "state")
+    table = np.arange(100).reshape(20, 5)
+    np.savetxt(tiled_server.files / "encoder", table, fmt="%d")
+    key = {
+        "source": "pb1",
+        "external": "FILESTORE:",
+        "dtype": "array",
+        "dtype_numpy": [[name, "<i8"] for name in names],
+        "shape": [20],
+    }
+    uid = secrets.token_hex(8)
+    writer = TiledWriter(
+        folder[0], spec_to_mimetype={"PIZZABOX_ENC_FILE_TXT": "text/csv;header=absent"}
+    )
+    for name, doc in _fly(uid, key, str(tiled_server.files / "encoder")):
+        writer(name, doc)
+
+    documents = store.finished_run(uid).documents()
+
+    (event,) = [doc for name, doc in documents if name == "event"]
+    columns = {name: column.tolist() for name, column in event["data"].items()}
+    assert columns == dict(zip(names, table.T.tolist(), strict=True))
+    assert event["seq_num"] == 1
+
+
+def _fly(uid, key, path):
+    """A run with one event that refers to one file."""
+    yield "start", {"uid": uid, "time": 1.0}
+    yield (
+        "descriptor",
+        {
+            "uid": f"d-{uid}",
+            "run_start": uid,
+            "time": 1.0,
+            "name": "pb1_enc1",
+            "data_keys": {"pb1_enc1": key},
+            "configuration": {},
+            "hints": {},
+            "object_keys": {"pb1_enc1": ["pb1_enc1"]},
+        },
+    )
+    yield (
+        "resource",
+        {
+            "uid": f"r-{uid}",
+            "run_start": uid,
+            "spec": "PIZZABOX_ENC_FILE_TXT",
+            "root": "",
+            "resource_path": path,
+            "resource_kwargs": {"sep": " "},
+            "path_semantics": "posix",
+        },
+    )
+    datum = f"r-{uid}/0"
+    yield "datum", {"datum_id": datum, "resource": f"r-{uid}", "datum_kwargs": {}}
+    yield (
+        "event",
+        {
+            "uid": f"e-{uid}",
+            "descriptor": f"d-{uid}",
+            "seq_num": 1,
+            "time": 2.0,
+            "data": {"pb1_enc1": datum},
+            "timestamps": {"pb1_enc1": 2.0},
+            "filled": {"pb1_enc1": False},
+        },
+    )
+    stop = {"uid": f"s-{uid}", "run_start": uid, "time": 3.0}
+    yield "stop", stop | {"exit_status": "success", "num_events": {"pb1_enc1": 1}}
