@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from xasnn_stream import client
+from xasnn_stream.handover import HandOver
 from xasnn_stream.shipped import model_folder, shipped_folder
 from xasnn_stream.simulation.processes import listens
 
@@ -135,11 +136,16 @@ def publish_one_run(startup):
 
     engine = Engine()
     exec(startup, {"RE": engine})  # noqa: S102 - it is our own page
-    time.sleep(0.5)  # a 0MQ publisher cannot say when it is heard
-    engine.publisher("start", {"uid": "a", "time": 1.0, "plan_name": "count"})
-    engine.publisher("stop", {"uid": "b", "run_start": "a", "time": 2.0})
-    engine.publisher._socket.close(linger=1000)
-    engine.publisher._context.term()
+    publisher = engine.publisher
+    if not isinstance(publisher, HandOver):
+        time.sleep(0.5)  # a 0MQ publisher cannot say when it is heard
+    publisher("start", {"uid": "a", "time": 1.0, "plan_name": "count"})
+    publisher("stop", {"uid": "b", "run_start": "a", "time": 2.0})
+    if isinstance(publisher, HandOver):
+        publisher.close()
+    else:
+        publisher._socket.close(linger=1000)
+        publisher._context.term()
 
 
 def wait_until(condition):
@@ -164,7 +170,7 @@ def desk(tmp_path, tiled_server, free_ports):
     library = shipped_folder("models") / "libraries" / "Pt_L3.npz"
     if not library.exists():
         pytest.skip(f"{library.name} is not in this checkout")
-    ports = dict(zip((5567, 5568, 5578, 8765), free_ports(4), strict=True))
+    ports = dict(zip((5567, 5568, 5570, 5578, 8765), free_ports(5), strict=True))
     ports[8000] = int(tiled_server.url.rpartition(":")[2])
     desk = Desk(tmp_path, ports, tiled_server.key)
     yield desk
@@ -208,6 +214,10 @@ def after(step, desk):
         wait_until(lambda: all(listens(int(port)) for port in ports))
     elif " record " in step:
         running["record"].wait_for("recording")
+    elif "HandOver" in step:
+        handed_over = desk.folder / "handed-over.jsonl"
+        wait_until(lambda: '["stop", ' in handed_over.read_text())
+        assert "1 start, 1 stop; rejected: 0" in running.pop("record").end()
     elif "xasnn_stream.simulation" in step and "record" in running:
         recorded = desk.folder / "documents.jsonl"
         wait_until(lambda: recorded.read_text().count('["stop", ') == 4)

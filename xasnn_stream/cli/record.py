@@ -35,7 +35,8 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "source",
         metavar="SOURCE",
-        help="zmq://host:port, tiled+http://host:port/path, JSON lines, - for stdin",
+        help="zmq://host:port, handover://host:port, tiled+http://host:port/path, "
+        "databroker:NAME, a file of JSON lines, - for stdin",
     )
     parser.add_argument("file", metavar="FILE.jsonl", help="- for standard output")
     parser.add_argument(
