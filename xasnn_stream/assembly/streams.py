@@ -180,7 +180,7 @@ class StreamLog:
         files are awaited, Undecodable if they are of no use.
         """
         if self.grows:
-            return self._grown(after, every=gapless)
+            return self._grown(after)
         numbers = self.rows.after(after, gapless=gapless)
         if self._arrays and numbers:
             return _joined([self.event_table(seq_num) for seq_num in numbers])
@@ -225,15 +225,8 @@ class StreamLog:
             return {name or key: column for name, column in columns.items()}
         return {key: value}
 
-    def _grown(self, first: int, *, every: bool) -> Table:
-        """Return new rows; none, if `every` column counts, while one has no file yet.
-
-        Documents of the columns come one after the other, of optional ones last perhaps.
-        """
-        fileless = any(
-            key in self.external and key not in self._growing for key in self.wanted
-        )
-        last = first if every and fileless else self.available()
+    def _grown(self, first: int) -> Table:
+        last = self.available()
         columns = {
             key: _between(arrays, first, last) for key, arrays in self._growing.items()
         }
