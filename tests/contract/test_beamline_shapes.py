@@ -27,22 +27,8 @@ FILE_TIMEOUT_S, AGE_S = 5.0, 1e5
 ASSEMBLED = ("no_edge", "no_signal", "no_file", "unreadable_file")
 """Reasons that assembly gives; the engine has the others."""
 
-NOT_YET = {
-    ("lost-descriptor", "iss-fly"): "a run without one of its streams counts as whole",
-    ("missing-file", "dls-fly"): "says that there are no events, not why",
-    ("truncated-file", "dls-fly"): "says that there is no sweep, not why",
-    ("outside-root", "dls-fly"): "says that there are no events, not why",
-    ("unknown-format", "dls-fly"): "says that there are no events, not why",
-}
-
 CASES = [
-    pytest.param(
-        fault,
-        shape,
-        marks=[pytest.mark.xfail(reason=NOT_YET[fault, shape], strict=True)]
-        if (fault, shape) in NOT_YET
-        else [],
-    )
+    (fault, shape)
     for fault, known in FAULTS.items()
     for shape in known.shapes
     if shape != "sim-step"  # as bmm-step, but slower to make

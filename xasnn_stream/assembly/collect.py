@@ -169,13 +169,21 @@ class ByCutting:
         self._cut(cuts, over=over, tail=max(tail, 0), last=over)
         found = self._given(over=True)
         if not run.made:
-            nothing = run.no_events(run.axis)
-            if self._used:
-                text = f"run {run.header.uid} holds no sweep in {self._used} rows"
-                nothing = Reason("no_signal", text)
             place = Place(complete=over and tail <= 0, n_missed=max(tail, 0))
-            found.append(run.spectrum(place, problem=nothing))
+            found.append(self._nothing(place))
         return found, False
+
+    def _nothing(self, place: Place) -> Spectrum:
+        """Say why a run that is over has no sweep at all."""
+        run, axis = self.run, self.run.axis
+        if axis.promised > self._used:
+            rows = f"{axis.promised - self._used} of {axis.promised} rows"
+            return unusable(run, NotReady(f"{rows} are not in their files"), place)
+        nothing = run.no_events(axis)
+        if self._used:
+            text = f"run {run.header.uid} holds no sweep in {self._used} rows"
+            nothing = Reason("no_signal", text)
+        return run.spectrum(place, problem=nothing)
 
     def so_far(self) -> list[Spectrum]:
         """Return the rows behind the last cut."""

@@ -92,8 +92,14 @@ class OpenRun:
         )
 
     def missing(self, stop: Doc | None) -> int:
-        """Return how many rows of the axis are known to be missing."""
-        return self.axis.missing(announced(stop, self.axis.name))
+        """Return how many rows of energies and signals are known to be missing."""
+        if is_one_stream(self.settings):
+            return self.axis.missing(announced(stop, self.axis.name))
+        return sum(
+            log.missing(announced(stop, log.name))
+            for role, log in self.logs.items()
+            if self._is_read(role)
+        )
 
     def awaits_condition(self, at_s: float) -> bool:
         """Whether a condition that is interpolated may soon have a reading behind a time.
@@ -122,16 +128,14 @@ class OpenRun:
         if is_one_stream(self.settings):
             return self.rows(self.axis.table()), self.missing(stop)
         tables: dict[str, Table] = {}
-        n_missed = 0
         for role, log in self.logs.items():
             if not self._is_read(role):
                 continue
-            n_missed += log.missing(announced(stop, log.name))
             if log.count():
                 tables[role] = log.table()
             elif not log.settings.optional:
                 raise UnusableError(self.no_events(log))
-        return clocked(tables, self.settings, self.header), n_missed
+        return clocked(tables, self.settings, self.header), self.missing(stop)
 
     def no_events(self, log: StreamLog) -> Reason:
         """Say that a stream has none."""

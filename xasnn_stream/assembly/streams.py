@@ -41,6 +41,8 @@ class StreamLog:
     """Whether files that no document named yet are not waited for any more."""
     external: dict[str, Doc] = field(default_factory=lambda: dict[str, Doc]())
     """Data keys whose values are in files, with what the descriptor says of them."""
+    refused: str = ""
+    """Why the file of a wanted key cannot be read, if it cannot."""
     _arrays: dict[int, dict[str, Any]] = field(
         default_factory=lambda: dict[int, dict[str, Any]]()
     )
@@ -108,7 +110,11 @@ class StreamLog:
             raise Undecodable("a StreamResource without uid or data_key")
         if key not in self.external or uid in self._by_resource:
             return
-        array = self.references.growing(doc, self.external[key])
+        try:
+            array = self.references.growing(doc, self.external[key])
+        except Undecodable as error:
+            self.refused = str(error)
+            raise
         self._by_resource[uid] = array
         self._growing.setdefault(key, []).append(array)
 
@@ -179,6 +185,8 @@ class StreamLog:
         Rows of files that grow are numbered from 1 as events are. Raises NotReady while
         files are awaited, Undecodable if they are of no use.
         """
+        if self.refused:
+            raise Undecodable(self.refused)
         if self.grows:
             return self._grown(after)
         numbers = self.rows.after(after, gapless=gapless)
