@@ -30,7 +30,8 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "source",
         metavar="SOURCE",
-        help="tiled+http://host:port/path, or documents as JSON lines, - for stdin",
+        help="tiled+http://host:port/path, databroker:NAME, or documents as JSON lines, "
+        "- for stdin",
     )
     parser.add_argument(
         "--uid", action="append", default=[], help="only this run; may be repeated"
@@ -65,13 +66,14 @@ def run(arguments: argparse.Namespace) -> int:
     from xasnn_stream.assembly.files import Files, data_roots
     from xasnn_stream.profile import parse_overrides
     from xasnn_stream.replay import Request, replay
+    from xasnn_stream.sources.open import scheme_of
     from xasnn_stream.sources.selection import Selection
     from xasnn_stream.telemetry.logging import set_up_logging
 
     set_up_logging("text")
     roots, renamed = data_roots(arguments.data_root)
     # Who has the documents as a file may read whatever they name; a server may not say.
-    anywhere = not roots and "://" not in arguments.source
+    anywhere = not roots and not scheme_of(arguments.source)
     request = Request(
         profiles=arguments.profiles,
         overrides=parse_overrides(arguments.set),
