@@ -14,8 +14,9 @@ import pytest
 from xasnn_stream.assembly.assembler import Assembler
 from xasnn_stream.assembly.files import Files
 from xasnn_stream.profile import load_profile
+from xasnn_stream.simulation.documents import SHAPES
 from xasnn_stream.simulation.documents.faults import FAULTS, spoil
-from xasnn_stream.simulation.documents.shapes import SHAPES, generate
+from xasnn_stream.simulation.documents.shapes import generate
 from xasnn_stream.simulation.documents.spoilt import Key, Spoilt
 from xasnn_stream.simulation.documents.truth import Truth
 from xasnn_stream.spectrum import FloatArray, Spectrum

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xasnn_stream.errors import UsageError
+from xasnn_stream.simulation.documents import SHAPES
 
 if TYPE_CHECKING:
     from xasnn_stream.simulation.documents.truth import Documents, Generated, Truth
 
 STDOUT = "-"
 DOCUMENTS, STORED, TRUTH = "documents.jsonl", "stored.jsonl", "truth.json"
-SHAPES = ("bmm-step", "iss-fly", "dls-fly", "sim-step", "sim-quick")
 
 
 def register(subparsers: argparse._SubParsersAction) -> None:
@@ -28,7 +28,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         ),
     )
     parser.add_argument(
-        "shape", metavar="SHAPE", choices=SHAPES, help=", ".join(SHAPES)
+        "shape", metavar="SHAPE", choices=tuple(SHAPES), help=", ".join(SHAPES)
     )
     parser.add_argument(
         "--output",

@@ -4,8 +4,6 @@ from pathlib import Path
 import pytest
 
 from xasnn_stream.cli.main import main
-from xasnn_stream.cli.simulate import SHAPES
-from xasnn_stream.simulation.documents import shapes
 
 
 def _lines(path: Path) -> list[list]:
@@ -54,6 +52,7 @@ def test_documents_without_files_go_to_standard_output(
         (["iss-fly", "--output", "-"], "refer to files"),
         (["sim-quick", "--output", "-", "--fault", "sead"], "cannot have the fault"),
         (["sim-quick", "--output", "-", "--sweeps", "0"], "0 sweeps"),
+        (["sim-quick", "--output", "-", "--seed", "-1"], "-1 is no seed"),
         (["sim-quick", "--output", "-", "--noise", "-1"], "a share of the reading"),
         (["sim-step", "--output", "-", "--mode", "fluorescence"], "transmission only"),
         (["sim-quick", "--output", "."], "is there already"),
@@ -71,7 +70,3 @@ def test_faults_of_a_shape_are_listed(capsys: pytest.CaptureFixture[str]) -> Non
     listed = capsys.readouterr().out
     assert "sead: " in listed
     assert "late-file" not in listed
-
-
-def test_the_command_offers_every_shape() -> None:
-    assert set(SHAPES) == set(shapes.SHAPES)

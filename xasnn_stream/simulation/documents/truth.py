@@ -1,6 +1,6 @@
 """What is asked of a beamline, what comes of it, and what is true about it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -21,12 +21,12 @@ NOISE = 2e-5
 class Order:
     """What shall be measured.
 
-    `noise` is the relative rms of every reading. `directory` takes the files that
-    documents refer to, and must be there.
+    `noise` is the relative rms of every reading, `seed` what numpy's generators take.
+    `directory` takes the files that documents refer to, and must be there.
     """
 
     directory: Path
-    seed: int = 0
+    seed: Sequence[int] = (0,)
     sweeps: int = 4
     element: str = "Pt"
     mode: Mode = "transmission"

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from xasnn_stream.errors import UsageError
+from xasnn_stream.simulation.documents import SHAPES
 from xasnn_stream.simulation.documents.faults import FAULTS, spoil
-from xasnn_stream.simulation.documents.shapes import SHAPES
 from xasnn_stream.simulation.documents.spoilt import Spoilt
 from xasnn_stream.simulation.documents.truth import Documents, Generated
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from xasnn_stream.errors import UsageError
-from xasnn_stream.simulation.documents.shapes import SHAPES, generate
+from xasnn_stream.simulation.documents import SHAPES
+from xasnn_stream.simulation.documents.shapes import generate
 from xasnn_stream.simulation.documents.truth import Generated, Truth
 
 Make = Callable[..., Generated]
@@ -74,6 +75,11 @@ def test_a_seed_makes_the_same_documents_again(make: Make, shape: str) -> None:
 
     assert text(1) == text(1)
     assert text(1) != text(2)
+
+
+def test_shapes_of_one_seed_have_runs_of_their_own(make: Make) -> None:
+    runs = {make(shape, sweeps=1).truth[0].run for shape in SHAPES}
+    assert len(runs) == len(SHAPES)
 
 
 def test_step_scans_hold_mu_at_the_readback_not_the_setpoint(make: Make) -> None:
