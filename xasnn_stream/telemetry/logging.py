@@ -8,18 +8,17 @@ from typing import Literal
 
 LogFormat = Literal["text", "json"]
 
-_CHATTY = ("httpx", "httpcore", "stamina", "tiled", "uvicorn", "asyncio")
-"""Libraries that report every request; of these only warnings are of interest."""
+_OURS = __name__.partition(".")[0]
+"""Of libraries only warnings are of interest: some report every request, others cores."""
 
 
 def set_up_logging(log_format: LogFormat) -> None:
     """Send all log records to standard error as text or as JSON, one line each."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonLine() if log_format == "json" else _TextLine())
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.getLogger(_OURS).setLevel(logging.INFO)
     logging.captureWarnings(capture=True)
-    for name in _CHATTY:
-        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 class _TextLine(logging.Formatter):
