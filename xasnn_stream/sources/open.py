@@ -48,8 +48,8 @@ def open_source(
 def scheme_of(url: str) -> str:
     """Return the kind of source an address names, "" for a file of JSON lines.
 
-    >>> scheme_of("zmq://127.0.0.1:5568"), scheme_of("databroker:bmm"), scheme_of("a.jsonl")
-    ('zmq', 'databroker', '')
+    >>> [scheme_of(a) for a in ("zmq://127.0.0.1:5568", "databroker:archive", "a.jsonl")]
+    ['zmq', 'databroker', '']
     """
     if url.startswith(f"{_DATABROKER}:"):
         return _DATABROKER
@@ -189,8 +189,8 @@ def _catalog(url: SplitResult) -> tuple[str, str]:
     name, _, folder = url.path.partition("/")
     if not name or url.netloc or url.query:
         raise InvalidSourceError(
-            "databroker: needs the name of a catalog, as in databroker:bmm, or "
-            "databroker:bmm/raw for a folder in it"
+            "databroker: needs the name of a catalog, as in databroker:archive, or "
+            "databroker:archive/raw for a folder in it"
         )
     return f"{_DATABROKER}:{name}", folder.strip("/")
 

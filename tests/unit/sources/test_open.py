@@ -60,7 +60,7 @@ def test_what_is_no_store_of_runs_is_refused_unopened(url):
 
 
 @pytest.mark.parametrize(
-    "url", ["tiled+http://127.0.0.1:8000/raw", "databroker:bmm", "runs/later.jsonl"]
+    "url", ["tiled+http://127.0.0.1:8000/raw", "databroker:archive", "runs/later.jsonl"]
 )
 def test_a_store_of_runs_need_not_be_there_yet(url):
     check_store(url)
