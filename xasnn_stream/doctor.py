@@ -183,11 +183,11 @@ def _no_source() -> str:
 def _source(
     url: str, all_urls: Sequence[str], trusted: Sequence[str], timeout_s: float
 ) -> str:
-    from xasnn_stream.sources.open import open_source, pickle_sources
+    from xasnn_stream.sources.open import open_source, pickle_sources, scheme_of
     from xasnn_stream.telemetry.counters import Counters
 
     pickled = url in pickle_sources(all_urls, trusted)
-    scheme = url.partition("://")[0] if "://" in url else ""
+    scheme = scheme_of(url)
     if scheme in ("", "databroker") or scheme.startswith("tiled"):
         return "standard input" if url == "-" else _store(url, timeout_s)
     if scheme == "zmq":
