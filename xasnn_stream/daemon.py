@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from xasnn_stream import __version__
 from xasnn_stream.allocator import keep_freed_memory
 from xasnn_stream.assembly.assembler import Assembler
+from xasnn_stream.assembly.decoders.growing import prepare_growing_files
 from xasnn_stream.assembly.files import Files
 from xasnn_stream.errors import UsageError
 from xasnn_stream.partials import Partials
@@ -146,6 +147,8 @@ class Daemon:
             self._counters.set(
                 "model_info", 1, name=engine.model_name, sha256=engine.model_sha256
             )
+        if deployment.files.roots:
+            prepare_growing_files()
         self._follow_log()
         self._sources = self._open_sources()
         self._pipeline = Pipeline(

@@ -6,11 +6,14 @@ import time
 import urllib.error
 import urllib.request
 from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
 
 from xasnn_stream import daemon, replay
+from xasnn_stream.assembly.files import Files
 from xasnn_stream.sinks import tiled
 
 PREAMBLE = """
@@ -171,6 +174,23 @@ def test_a_scrape_sees_what_waits_even_while_nothing_moves(tmp_path, monkeypatch
         served._refresh()
     follower.show_pending.assert_called_once_with()
     pipeline.show_queues.assert_called_once_with()
+
+
+@pytest.mark.parametrize("roots", [(), (Path("/data"),)])
+def test_what_growing_files_need_is_there_before_documents_are(
+    tmp_path, monkeypatch, roots
+):
+    happened = Mock()
+    engine = Mock(model_sha256="0" * 64, descriptors=())
+    monkeypatch.setattr(daemon, "load_engines", lambda *_: {"sim-step": engine})
+    for name in ("prepare_growing_files", "Pipeline"):
+        monkeypatch.setattr(daemon, name, getattr(happened, name))
+    with ExitStack() as stack:
+        changed = replace(deployment(tmp_path), files=Files(roots))
+        daemon.Daemon(changed, stack, lambda *_: None).start()
+
+    called = [name for name, _, _ in happened.mock_calls if "." not in name]
+    assert called == [*["prepare_growing_files"] * len(roots), "Pipeline"]
 
 
 def deployment(state):

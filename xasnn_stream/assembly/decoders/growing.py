@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from xasnn_stream.assembly.decoders.decoder import NotReady, Undecodable, whole_number
 from xasnn_stream.assembly.decoders.hdf5 import (
     dataset_at,
+    library,
     opened,
     read_rows,
     rows_in,
@@ -21,8 +22,15 @@ MAX_INDEX = 10**9
 
 HDF5 = "application/x-hdf5"
 
+_CONSOLIDATORS = "bluesky_tiled_plugins.writing.consolidators"
 _OTHERS = ("template", "slice", "squeeze")
 _MAX_MULTIPLIER = 10_000
+
+
+def prepare_growing_files() -> None:
+    """Import what growing files need, seconds that the first of them would wait for."""
+    library()
+    import_module(_CONSOLIDATORS)
 
 
 class GrowingArray:
@@ -38,10 +46,8 @@ class GrowingArray:
     def __init__(
         self, resource: Mapping[str, Any], data_key: Mapping[str, Any], path: Path
     ) -> None:
-        mimetype, parameters = (
-            resource.get("mimetype"),
-            _mapping(resource, "parameters"),
-        )
+        mimetype = resource.get("mimetype")
+        parameters = _mapping(resource, "parameters")
         if mimetype != HDF5 or any(parameters.get(k) for k in _OTHERS):
             raise Undecodable(
                 f"{path}: rows of {str(mimetype)[:60]!r} cannot be read while it grows; "
@@ -116,8 +122,8 @@ def _consolidator(
     resource: Mapping[str, Any], parameters: Mapping[str, Any], path: Path
 ) -> Any:
     """Return the consolidator of a resource, told nothing that need not be true."""
-    # Slow to import, and only runs with such resources need it.
-    module: Any = import_module("bluesky_tiled_plugins.writing.consolidators")
+    # Imported here as it is slow, and few runs need it: see `prepare_growing_files`.
+    module: Any = import_module(_CONSOLIDATORS)
     name = str(resource.get("data_key"))
     dataset = parameters.get("dataset") or parameters.get("path")
     plain = {
