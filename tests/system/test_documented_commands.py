@@ -70,7 +70,8 @@ class Desk:
         """Run a command to its end and return what it printed, or leave it running."""
         command, _, stays = command.partition(" # ")
         # Somebody else may have the addresses a daemon takes by itself.
-        words = self.here(command + DEFAULTS * (" run " in command))
+        serves = any(f" {name} " in command for name in ("run", "doctor"))
+        words = self.here(command + DEFAULTS * serves)
         if stays in STAYS:
             name = next(w for w in words.split() if "=" not in w).rpartition("/")[2]
             if name == "xasnn-stream":
@@ -193,6 +194,8 @@ def test_the_first_hour_at_a_beamline_goes_as_its_page_says(desk, tiled_server):
     assert len(replayed.splitlines()) == 4
     assert re.search(r"\d  Pt foil +ok +cn1 1[12]\.\d ", replayed)
     assert re.search(r"\d  hemi111_13 +ok +cn1 5\.\d ", replayed)
+    doctor = next(out for step, out in said.items() if " doctor " in step)
+    assert {line.split()[0] for line in doctor.splitlines()} == {"OK"}
     report = next(out for step, out in said.items() if " report " in step)
     assert report.startswith("4 results since ")
     assert "sink feed   up to date" in report
