@@ -51,20 +51,21 @@ def _resolved(path: Path, extending: tuple[Path, ...]) -> dict[str, Any]:
         raise ProfileError(f"extends: profiles extend each other: {names}")
     inherited = _resolved(found, above)
     inherited.pop("name", None)
-    return _merged(inherited, values)
+    return merged(inherited, values)
 
 
-def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
+def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Return sections merged key by key; None takes a key away."""
+    found = dict(base)
     for key, value in changes.items():
-        below = merged.get(key)
-        if value is None and key in merged:
-            del merged[key]
+        below = found.get(key)
+        if value is None and key in found:
+            del found[key]
         elif isinstance(value, dict) and isinstance(below, dict):
-            merged[key] = _merged(below, value)
+            found[key] = merged(below, value)
         else:
-            merged[key] = value
-    return merged
+            found[key] = value
+    return found
 
 
 def _find(name_or_path: str, beside: Path = Path()) -> Path:

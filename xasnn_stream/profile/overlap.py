@@ -7,7 +7,9 @@ from itertools import combinations
 from typing import Any
 
 from xasnn_stream.assembly.matching import choose, holds
+from xasnn_stream.assembly.metadata import at
 from xasnn_stream.assembly.settings import AssemblySettings, Rule
+from xasnn_stream.profile.files import merged
 
 _ANY = "any text"
 _UNLIKE_TEXT = ((".*", ""), (".+", "x"), (r"\d+", "1"), ("\\", ""))
@@ -65,9 +67,9 @@ def _overlap(one: AssemblySettings, other: AssemblySettings) -> Overlap | None:
                 return None
             certain = False
             continue
-        start = _merged(start, document)
+        start = merged(start, document)
         if asked and document:
-            told[key] = _at(document, key)
+            told[key] = at(document, key)
     both = choose(start, [one]) and choose(start, [other])
     if certain and not both:
         return None  # such as a key that must be absent, and one below it
@@ -101,19 +103,3 @@ def _nested(key: str, value: Any) -> dict[str, Any]:
     for part in reversed(key.split(".")):
         value = {part: value}
     return value
-
-
-def _at(document: Any, key: str) -> Any:
-    for part in key.split("."):
-        document = document[part]
-    return document
-
-
-def _merged(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(one)
-    for key, value in other.items():
-        below = merged.get(key)
-        if isinstance(value, dict) and isinstance(below, dict):
-            value = _merged(below, value)
-        merged[key] = value
-    return merged
