@@ -40,8 +40,10 @@ REJECTIONS = (
 )
 """Why a document was rejected.
 
-`frame`: not `prefix name body`; `name`: unknown document name; `body`: undecodable;
-`invalid`: lacks what the event model requires; `orphan`: belongs to no open run.
+`multipart`: a message of several frames; `oversized`: longer than any document; `frame`:
+not `prefix name body`; `name`: unknown document name; `pickle`: not opened, or with more
+than plain data in it; `body`: undecodable; `invalid`: lacks what the event model requires,
+or says what cannot be; `orphan`: belongs to no open run.
 """
 
 
