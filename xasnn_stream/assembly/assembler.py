@@ -136,7 +136,7 @@ class Assembler:
             if silent_s > self._patience.dead_s:
                 released += self._close(key, None)
             elif not route.released and silent_s > self._patience.before_release(whole):
-                released += self._release(key, route)
+                released += self._release(route)
         return released
 
     def take_orphans(self) -> list[Orphan]:
@@ -232,20 +232,22 @@ class Assembler:
         if route.waited:
             spectra = [replace(spectrum, waited_s=waited_s) for spectrum in spectra]
         found = self._count(route, spectra)
-        if waits:
-            route.waited = True
-            return found
-        return found + self._over(key, route)
+        route.waited |= waits
+        if not waits:
+            self._forget(key, route)
+        return found
 
     def _close(self, key: Key, stop: Mapping[str, Any] | None) -> list[Spectrum]:
         """Forget a run; return the spectra that are left, without waiting for more."""
         route = self._router.routes[key]
-        if route.sweeps is None:
-            return self._over(key, route)
-        spectra, _ = route.sweeps.finish(stop, patient=False)
-        return self._count(route, spectra) + self._over(key, route)
+        found: list[Spectrum] = []
+        if route.sweeps is not None:
+            spectra, _ = route.sweeps.finish(stop, patient=False)
+            found = self._count(route, spectra)
+        self._forget(key, route)
+        return found
 
-    def _release(self, key: Key, route: Route) -> list[Spectrum]:
+    def _release(self, route: Route) -> list[Spectrum]:
         """Return the incomplete final spectra of a run that stays open."""
         if route.sweeps is None:
             return []
@@ -254,7 +256,8 @@ class Assembler:
         route.released = True
         return found
 
-    def _over(self, key: Key, route: Route) -> list[Spectrum]:
+    def _forget(self, key: Key, route: Route) -> None:
+        """Let go of a run for good; tell of its end if that came."""
         self._router.forget(key)
         self._finished[key] = None
         if len(self._finished) > _MAX_FINISHED:
@@ -263,7 +266,6 @@ class Assembler:
             run, (source, uid) = route.run, key
             ended = RunEnded(uid, run.settings.profile, source, len(run.made))
             self._ended.append(ended)
-        return []
 
     def _count(self, route: Route, spectra: list[Spectrum]) -> list[Spectrum]:
         """Return what is new among spectra, counted by outcome."""
