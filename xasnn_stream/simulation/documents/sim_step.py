@@ -1,6 +1,7 @@
 """Step scans of the simulated beamline, by its devices, its plan and a RunEngine."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,12 @@ from xasnn_stream.simulation.documents.sample import (
     sample_of,
     shares,
 )
-from xasnn_stream.simulation.documents.truth import Documents, Generated, Order
+from xasnn_stream.simulation.documents.truth import (
+    Direction,
+    Documents,
+    Generated,
+    Order,
+)
 
 FLUX, DARK = 1e8, 900.0
 """Counts per second of i0, and of every chamber in the dark."""
@@ -59,9 +65,7 @@ def generate(order: Order) -> Generated:
     if order.mode != "transmission":
         raise UsageError("sim-step measures transmission only")
     # Imported here: Bluesky takes a second, and the other shapes do without.
-    from xasnn_stream.simulation.beamline import build_station
     from xasnn_stream.simulation.experiment import experiment, run_plan
-    from xasnn_stream.simulation.plans import Region, edge_regions, xas_step_scan
 
     sample = sample_of(order.element)
     documents: Documents = []
@@ -72,33 +76,32 @@ def generate(order: Order) -> Generated:
         engine.subscribe(lambda name, doc: documents.append((name, dict(doc))))
         for direction, share, kelvin in ways:
             kelvin = round(float(kelvin), 1)
-            photons = SampledPhotons(order, sample, float(share))
-            station = build_station(photons, rng=np.random.default_rng(order.seed))
-            regions = list(edge_regions(sample.edge_ev))
-            if direction == "down":
-                regions = [
-                    Region(r.energies_ev[::-1], r.dwell_s) for r in regions[::-1]
-                ]
-            run_plan(
-                engine,
-                xas_step_scan(
-                    station,
-                    regions,
-                    element=sample.element,
-                    edge=sample.edge,
-                    sample=f"{sample.element}/C",
-                    metadata={"temperature_k": kelvin},
-                ),
-            )
+            run_plan(engine, _scan(order, sample, direction, float(share), kelvin))
             uid = next(doc["uid"] for name, doc in documents[::-1] if name == "start")
+            conditions = {"temperature_k": kelvin}
             generated.truth.append(
-                sample.truth(
-                    uid,
-                    0,
-                    direction,
-                    "transmission",
-                    float(share),
-                    {"temperature_k": kelvin},
-                )
+                sample.truth(uid, 0, direction, order.mode, float(share), conditions)
             )
     return generated
+
+
+def _scan(
+    order: Order, sample: Sample, direction: Direction, share: float, kelvin: float
+) -> Any:
+    """Return the plan of one run."""
+    from xasnn_stream.simulation.beamline import build_station
+    from xasnn_stream.simulation.plans import Region, edge_regions, xas_step_scan
+
+    photons = SampledPhotons(order, sample, share)
+    station = build_station(photons, rng=np.random.default_rng(order.seed))
+    regions = list(edge_regions(sample.edge_ev))
+    if direction == "down":
+        regions = [Region(r.energies_ev[::-1], r.dwell_s) for r in regions[::-1]]
+    return xas_step_scan(
+        station,
+        regions,
+        element=sample.element,
+        edge=sample.edge,
+        sample=f"{sample.element}/C",
+        metadata={"temperature_k": kelvin},
+    )
