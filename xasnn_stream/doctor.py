@@ -190,12 +190,11 @@ def _source(
     scheme = scheme_of(url)
     if scheme in ("", "databroker") or scheme.startswith("tiled"):
         return "standard input" if url == "-" else _store(url, timeout_s)
-    if scheme == "zmq":
-        _somebody_listens(url, timeout_s)
     source = open_source(url, Counters(), allow_pickle=pickled)
     try:
         if scheme != "zmq":
             return "the address is free; a RunEngine may connect"
+        _somebody_listens(url, timeout_s)
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
             source.receive(POLL_S)
