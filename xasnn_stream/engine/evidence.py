@@ -107,7 +107,7 @@ def gather(
         clipped=tuple(
             role
             for role, readings in spectrum.channels.items()
-            if role != "dwell"
+            if role in _read(spectrum, context.settings)
             and readings.ndim == 1
             and PLATEAU <= plateau(readings) < len(readings)
         ),
@@ -122,9 +122,7 @@ def untrusted(
     Only channels that are read count, and a point of several elements once.
     """
     saturated, weak = dict[str, int](), dict[str, int]()
-    read = {*needed_roles(settings)}
-    if has_reference(spectrum, settings):
-        read |= {"it", "ir"}
+    read = _read(spectrum, settings)
     for role, (low, high) in settings.ranges.items():
         if role in read & spectrum.channels.keys():
             size = np.abs(spectrum.channels[role])
@@ -132,6 +130,12 @@ def untrusted(
             saturated[role] = int((size >= high).any(1).sum())
             weak[role] = int((size < low).any(1).sum())
     return _positive(saturated), _positive(weak)
+
+
+def _read(spectrum: Spectrum, settings: EngineSettings) -> set[str]:
+    """Return the channels that the estimate rests on; others may be as they like."""
+    read = {*needed_roles(settings)}
+    return read | {"it", "ir"} if has_reference(spectrum, settings) else read
 
 
 def _positive(counts: dict[str, int]) -> dict[str, int]:

@@ -203,6 +203,13 @@ def test_a_saturated_channel_is_a_caution(engine, sweep, role):
     )
 
 
+def test_a_channel_that_is_not_read_may_be_saturated(engine, sweep):
+    channels = sweep().channels
+    diode = np.minimum(channels["i0"], np.quantile(channels["i0"], 0.9))
+    (estimate,) = engine.estimate([sweep(channels={**channels, "if": diode})])
+    assert "clipped" not in codes(estimate)
+
+
 def test_a_channel_that_is_constant_is_not_saturated(engine, sweep, absorption):
     mu = absorption("to38", noise=1e-3, seed=3)
     counts = {"i0": np.ones(410), "it": np.exp(-mu)}
