@@ -20,6 +20,7 @@ import zmq
 
 from xasnn_stream.errors import InvalidSourceError
 from xasnn_stream.sources.codec import MAX_BYTES, encode_frame
+from xasnn_stream.sources.inlet import notice_silence
 
 HELD_BYTES = 64 * 2**20
 """What is held for a daemon that is away: some hundred thousand events of a step scan."""
@@ -32,8 +33,6 @@ _SOCKET_QUEUE = 64
 _AT_ONCE = 256
 # Waking a thread for each document would cost a scan more than the document itself.
 _EVERY_S = 0.02
-_HEARTBEAT_MS = 5_000
-_SILENCE_MS = 15_000
 
 
 class HandOver:
@@ -63,9 +62,7 @@ class HandOver:
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.PUSH)
         self._socket.setsockopt(zmq.SNDHWM, _SOCKET_QUEUE)
-        # A daemon's machine that lost its power says nothing; its silence does.
-        self._socket.setsockopt(zmq.HEARTBEAT_IVL, _HEARTBEAT_MS)
-        self._socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, _SILENCE_MS)
+        notice_silence(self._socket)
         try:
             self._socket.connect(self.address)
         except zmq.ZMQError as error:

@@ -20,6 +20,12 @@ _CAME = (
 )
 
 
+def notice_silence(socket: zmq.Socket[bytes]) -> None:
+    """Take a peer that vanished without a word (power, cable) for gone."""
+    socket.setsockopt(zmq.HEARTBEAT_IVL, _HEARTBEAT_MS)
+    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, _SILENCE_MS)
+
+
 class Inlet:
     """A socket of one kind (`zmq.SUB`, `zmq.PULL`) with a context of its own.
 
@@ -37,9 +43,7 @@ class Inlet:
         self.socket = self._context.socket(kind)
         self.socket.setsockopt(zmq.LINGER, 0)
         self.socket.setsockopt(zmq.RCVHWM, queue)
-        # A peer that vanished without a word (power, cable) is noticed by its silence.
-        self.socket.setsockopt(zmq.HEARTBEAT_IVL, _HEARTBEAT_MS)
-        self.socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, _SILENCE_MS)
+        notice_silence(self.socket)
         self._monitor = self.socket.get_monitor_socket(_CAME | zmq.EVENT_DISCONNECTED)
         self._poller = zmq.Poller()
         self._poller.register(self.socket, zmq.POLLIN)
