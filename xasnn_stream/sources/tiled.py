@@ -111,7 +111,7 @@ class TiledStore:
             raise _unreadable(run, error) from error
         except httpx.HTTPError as error:
             raise SourceError(f"{self.address}: {error}") from error
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             # Not the documents of a run, though the server says so.
             raise _unreadable(run, error) from error
 

@@ -88,7 +88,14 @@ def test_a_server_without_the_exporter_is_told_what_to_configure(serve):
 
 
 @pytest.mark.parametrize(
-    "failing", [answer(404), ValueError("no JSON"), KeyError("name"), TypeError("None")]
+    "failing",
+    [
+        answer(404),
+        ValueError("no JSON"),
+        KeyError("name"),
+        TypeError("None"),
+        AttributeError("indices are a list"),
+    ],
 )
 def test_a_run_the_server_cannot_give_is_counted_and_the_others_follow(serve, failing):
     source = serve(Folder(Run("broken", failing=failing), Run("fine")))()
