@@ -13,9 +13,8 @@ from pydantic import (
 
 from xasnn_stream.assembly.settings import Lookup, Rule
 from xasnn_stream.edges import EDGES, ELEMENTS
+from xasnn_stream.engine.intake import ROLES
 from xasnn_stream.profile.section import Path, Plain, Section
-
-MODES = ("transmission", "fluorescence")
 
 
 class RuleModel(Section):
@@ -129,7 +128,7 @@ class MetadataModel(Section):
         if lookup is None:
             return None
         field = str(info.field_name)
-        known = {"element": ELEMENTS, "edge": EDGES, "mode": MODES}[field]
+        known = {"element": ELEMENTS, "edge": EDGES, "mode": ROLES}[field]
         named = [lookup.default, *(lookup.values or {}).values()]
         for text in named:
             if text is not None and text not in known:
