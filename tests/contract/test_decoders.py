@@ -22,8 +22,12 @@ LIES = [
     {"shape": None, "dtype_numpy": "V999999999999"},
     {"shape": [None, {}], "dtype_numpy": [[], {}, 3], "dtype_descr": "x"},
 ]
-STRANGE = [None, -1, 10**30, float("nan"), "../../x", "\0", [], {}, True, b"x"]
-WORDS = ["dataset", "path", "key", "chunk_num", "chunk_size", "channel", "roi_num"]
+ARRAYS = [np.zeros((0, 4)), np.arange(3)]  # documents may hold them anywhere
+STRANGE = [None, -1, 10**30, float("nan"), "../../x", "\0", [], {}, True, b"x", *ARRAYS]
+WORDS = [
+    *("dataset", "path", "key", "chunk_num", "chunk_size", "channel", "roi_num"),
+    "data_type",
+]
 
 
 @dataclass(frozen=True)

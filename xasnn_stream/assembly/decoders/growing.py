@@ -48,7 +48,8 @@ class GrowingArray:
     ) -> None:
         mimetype = resource.get("mimetype")
         parameters = _mapping(resource, "parameters")
-        if mimetype != HDF5 or any(parameters.get(k) for k in _OTHERS):
+        is_hdf5 = isinstance(mimetype, str) and mimetype == HDF5
+        if not is_hdf5 or any(_is_given(parameters.get(key)) for key in _OTHERS):
             raise Undecodable(
                 f"{path}: rows of {str(mimetype)[:60]!r} cannot be read while it grows; "
                 f"only those of a whole dataset in one {HDF5} can"
@@ -56,8 +57,11 @@ class GrowingArray:
         self._path = path
         self._consolidator = _consolidator(resource, parameters, path)
         self._dataset = self._consolidator.adapter_parameters()["dataset"]
-        self._per_index = whole_number(
-            parameters.get("multiplier") or 1, 1, _MAX_MULTIPLIER, "multiplier"
+        multiplier = parameters.get("multiplier")
+        self._per_index = (
+            whole_number(multiplier, 1, _MAX_MULTIPLIER, "multiplier")
+            if _is_given(multiplier)
+            else 1
         )
         self._promised = 0
         self._known = 0
@@ -125,7 +129,8 @@ def _consolidator(
     # Imported here as it is slow, and few runs need it: see `prepare_growing_files`.
     module: Any = import_module(_CONSOLIDATORS)
     name = str(resource.get("data_key"))
-    dataset = parameters.get("dataset") or parameters.get("path")
+    named = (parameters.get(key) for key in ("dataset", "path"))
+    dataset = next((path for path in named if isinstance(path, str) and path), None)
     plain = {
         "mimetype": HDF5,
         "uri": path.as_uri(),
@@ -133,6 +138,11 @@ def _consolidator(
         "parameters": {"dataset": dataset},
     }
     return module.consolidator_factory(plain, {"data_keys": {name: {"shape": [1]}}})
+
+
+def _is_given(value: Any) -> bool:
+    """Whether a parameter says anything; of an array from a network, too."""
+    return isinstance(value, np.ndarray) or bool(value)
 
 
 def _mapping(doc: Mapping[str, Any], key: str) -> Mapping[str, Any]:

@@ -79,6 +79,8 @@ def xspress3(path: Path, parameters: Parameters, data_key: Parameters) -> Column
     come as `xs_ch01_roi01`…. The spectra themselves are not read: no columns.
     """
     kind = parameters.get("data_type")
+    if not isinstance(kind, str | None):
+        raise Undecodable(f"{path}: data_type of a datum is roi or spectrum")
     if kind == "spectrum":
         return {}
     if kind == "roi" or "roi_num" in parameters:
@@ -223,10 +225,28 @@ def _check(node: Any, path: Path) -> None:
     kinds = [node.dtype[i].kind for i in range(len(node.dtype.names or ()))]
     if node.shape is None or any(k not in "iuf" for k in kinds or node.dtype.kind):
         raise Undecodable(f"{where} holds {node.dtype}, no numbers")
+    if _overlap(node.dtype):
+        raise Undecodable(f"{where} has records whose fields lie over each other")
     if node.external or _is_elsewhere(node, path):
         raise Undecodable(f"{where} has its numbers in other files")
     if node.chunks:
         _check_pieces(node, where)
+
+
+def _overlap(dtype: np.dtype[Any]) -> bool:
+    """Whether fields of a record reach into the next one, or beyond the record.
+
+    So they do in a damaged file, where a number takes more room in memory than in the
+    file; the library would write over what is behind.
+    """
+    fields = (dtype.fields or {}).values()
+    places = [(int(offset), int(field.itemsize)) for field, offset, *_ in fields]
+    end = 0
+    for offset, size in sorted(places):
+        if offset < end:
+            return True
+        end = offset + size
+    return end > dtype.itemsize
 
 
 def _check_pieces(node: Any, where: str) -> None:

@@ -18,6 +18,8 @@ RESOURCE = {
     "parameters": {"dataset": "/encoder", "chunk_shape": [64]},
 }
 ROWS = 500
+ARRAYS = (np.zeros((0, 4)), np.arange(3))
+"""Documents may hold them anywhere, and they are neither true nor false."""
 
 
 def growing(path, data_key=None, **parameters):
@@ -154,6 +156,9 @@ def test_rows_that_are_none_are_refused(file, rows):
         {"mimetype": "multipart/related;type=image/tiff"},
         {"mimetype": None},
         {"mimetype": ["application/x-hdf5"]},
+        *({"mimetype": array} for array in ARRAYS),
+        *({"parameters": {"template": array}} for array in ARRAYS),
+        *({"parameters": {"multiplier": array}} for array in ARRAYS),
         {"parameters": {"dataset": "/encoder", "template": "{:d}.h5"}},
         {"parameters": {"dataset": "/encoder", "slice": "(1,)"}},
         {"parameters": {"dataset": "/encoder", "multiplier": -3}},
@@ -165,7 +170,9 @@ def test_a_resource_of_another_kind_is_refused_at_once(file, changed):
         GrowingArray(RESOURCE | changed, {"shape": [1]}, file)
 
 
-@pytest.mark.parametrize("dataset", [None, 7, "", "/", "\0", ["encoder"], {}, b"x"])
+@pytest.mark.parametrize(
+    "dataset", [None, 7, "", "/", "\0", ["encoder"], {}, b"x", *ARRAYS]
+)
 def test_what_is_no_path_of_a_dataset_is_refused(file, dataset):
     array = growing(file, dataset=dataset)
     array.consume(datum(0, 5))

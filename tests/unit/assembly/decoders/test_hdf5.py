@@ -220,3 +220,19 @@ def test_regions_that_end_a_frame_apart_are_cut_to_the_shortest(path):
 
 def test_spectra_of_an_xspress3_are_not_read(path):
     assert DECODERS["XSP3"](path, {"data_type": "spectrum", "channel": 1}, {}) == {}
+
+
+def test_records_whose_fields_lie_over_each_other_are_refused(path):
+    """As damage makes them: reading would write beyond the memory of a record."""
+    wide = h5py.h5t.IEEE_F64LE.copy()
+    wide.set_ebias(52)
+    record = h5py.h5t.create(h5py.h5t.COMPOUND, 16)
+    record.insert(b"t", 0, wide)
+    record.insert(b"count", 8, h5py.h5t.STD_I64LE)
+    with h5py.File(path, "w") as file:
+        space = h5py.h5s.create_simple((40,))
+        h5py.h5d.create(file.id, b"x", record, space)
+        assert file["x"].dtype["t"].itemsize > 8
+
+    with pytest.raises(Undecodable, match="lie over each other"):
+        read(path, HERE, {})
