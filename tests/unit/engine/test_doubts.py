@@ -210,6 +210,19 @@ def test_a_channel_that_is_not_read_may_be_saturated(engine, sweep):
     assert "clipped" not in codes(estimate)
 
 
+@pytest.mark.parametrize("cut", [False, True])
+def test_whole_numbers_turn_slowly_without_being_saturated(engine, sweep, cut):
+    whole = sweep()
+    beam = np.round(4e4 * (1 + 0.02 * np.sin(relative(sweep) / 150)))
+    absorbed = whole.channels["it"] / whole.channels["i0"]
+    top = np.quantile(beam, 0.9) if cut else np.inf
+    channels = {"i0": np.minimum(beam, np.round(top)), "it": beam * absorbed}
+    longest = np.sum(channels["i0"] == channels["i0"].max())
+    (estimate,) = engine.estimate([sweep(channels=channels)])
+    assert longest >= 5
+    assert ("clipped" in codes(estimate)) == cut
+
+
 def test_a_channel_that_is_constant_is_not_saturated(engine, sweep, absorption):
     mu = absorption("to38", noise=1e-3, seed=3)
     counts = {"i0": np.ones(410), "it": np.exp(-mu)}

@@ -30,10 +30,21 @@ def merge_duplicates(energy: FloatArray, *curves: FloatArray) -> list[FloatArray
 
 
 def plateau(readings: FloatArray) -> int:
-    """Return the longest run of equal readings at the highest or the lowest value."""
+    """Return the longest run of equal readings at the highest or the lowest value.
+
+    A run does not count whose neighbours are the smallest step of the readings away: so
+    rounded a smooth curve turns, while one that is cut off was on its way elsewhere.
+    """
+    steps = np.diff(np.unique(readings))
+    if not len(steps):
+        return len(readings)
+    smallest = 1.5 * steps.min()
     longest = 0
     for end in (readings.max(), readings.min()):
         at_end = np.concatenate(([False], readings == end, [False]))
         edges = np.flatnonzero(np.diff(at_end.astype(int)))
-        longest = max(longest, int((edges[1::2] - edges[::2]).max(initial=0)))
+        for start, stop in zip(edges[::2], edges[1::2], strict=True):
+            beside = readings[max(start - 1, 0) : stop + 1]
+            if np.abs(beside - end).max() > smallest:
+                longest = max(longest, int(stop - start))
     return longest
