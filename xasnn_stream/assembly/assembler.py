@@ -72,12 +72,12 @@ class Assembler:
         if name == "event":
             route = self._router.event(doc, source, now_s)
             if route is not None:
-                return self._served(route)
+                return self._served(route, now_s)
         if name == "start":
             return self._start(doc, source, now_s)
         spectra: list[Spectrum] = []
         for route in self._router.receive(name, doc, source, now_s, self._finished):
-            spectra += self._served(route)
+            spectra += self._served(route, now_s)
         return spectra
 
     def is_open(self, uid: str, source: str) -> bool:
@@ -208,16 +208,19 @@ class Assembler:
             route.run = OpenRun(settings, header, self._files)
             route.sweeps = collector(route.run)
         for served in self._router.open(key, route):
-            spectra += self._served(served)
+            spectra += self._served(served, now_s)
         return spectra
 
-    def _served(self, route: Route) -> list[Spectrum]:
-        """Return what a run can tell after one of its documents."""
+    def _served(self, route: Route, now_s: float) -> list[Spectrum]:
+        """Return what a run can tell after one of its documents, received at `now_s`.
+
+        What came in time may be read late: it is no reason to wait any less for others.
+        """
         spectra = route.sweeps.advance() if route.sweeps is not None else []
         if spectra:
             spectra = self._count(route, spectra)
         if route.stop is not None and route.key in self._router.routes:
-            spectra += self._close_when_whole(route.key, route, self._clock())
+            spectra += self._close_when_whole(route.key, route, now_s)
         return spectra
 
     def _close_when_whole(self, key: Key, route: Route, now_s: float) -> list[Spectrum]:

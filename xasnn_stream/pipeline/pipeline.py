@@ -254,17 +254,17 @@ class Pipeline:
         if now < self._chores_due:
             return self._look_for_files(now)
         self._chores_due = now + CHORES_EVERY_S
-        for orphan in self._assembler.take_orphans():
-            self._tell(orphan)
         self._estimation.show(
             [
                 Sweep(spectrum, received_s)
                 for spectrum, received_s in self._assembler.partials(self._live)
             ]
         )
-        # While documents wait, a run of which none came may be among them.
+        # While documents wait, what runs and orphans wait for may be among them.
         if not self._reception.received.empty():
             return []
+        for orphan in self._assembler.take_orphans():
+            self._tell(orphan)
         released = self._with_ends(self._assembler.release_idle_runs())
         return [*released, *self._unended()]
 

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from xasnn_stream.assembly.patience import Patience
+
 from .bench import Bench
 from .documents import descriptor, event, scan, start, stop
 
@@ -153,3 +155,19 @@ def test_open_runs_are_closed_as_incomplete_on_request(bench):
     assert not any(s.run.complete for s in spectra)
     assert all(len(s.energy_ev) == 4 for s in spectra)
     assert bench.assembler.close_open_runs("zmq://a") == []
+
+
+def test_a_stop_read_late_waits_no_less_for_an_event_behind_it():
+    bench = Bench(patience=Patience(late_s=0.5))
+    documents = scan("a")
+    first, last = documents[:-2], documents[-2:]
+    bench.receive(first)
+    bench.now_s = 9.0  # while assembly stood still, both were received
+
+    found = [
+        spectrum
+        for received_s, (name, doc) in zip((1.0, 1.1), reversed(last), strict=True)
+        for spectrum in bench.assembler.receive(name, doc, "zmq://a", received_s)
+    ]
+
+    assert [spectrum.run.complete for spectrum in found] == [True]

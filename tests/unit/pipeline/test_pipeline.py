@@ -3,6 +3,7 @@ import time
 
 import pytest
 
+from xasnn_stream.assembly.assembler import Assembler
 from xasnn_stream.pipeline import Limits
 
 from .acting import Recorded, run_documents, uids
@@ -200,3 +201,24 @@ def test_an_engine_that_answers_too_little_is_a_death_not_a_mix_up(
         time.sleep(0.01)
     assert deaths
     assert log.newest == 0
+
+
+def test_what_waits_for_a_document_in_the_queue_outlives_a_stall(
+    pipeline_of, log, monkeypatch
+):
+    first, second, *others = run_documents("late")
+    receive = Assembler.receive
+
+    def stalling(self, name, doc, source, received_s=None):
+        if doc.get("uid") == "slow":
+            time.sleep(1.2)
+        return receive(self, name, doc, source, received_s)
+
+    monkeypatch.setattr(Assembler, "receive", stalling)
+    slow = next(iter(run_documents("slow", plan="count")))
+    documents = (first, *others[:-1], slow, slow, second, others[-1])
+    pipeline, counters, _ = pipeline_of(Recorded(documents))
+    assert pipeline.finished.wait(20)
+    assert counters.value("documents_rejected_total", reason="orphan") == 0
+    (delivery,) = log.read(0, 10)
+    assert delivery.estimate["run"]["complete"]
