@@ -390,7 +390,9 @@ def test_a_tiled_server_that_cannot_be_read_says_what_to_do(tiled_url, monkeypat
     monkeypatch.setenv(KEY, "wrong")
     with pytest.raises(SourceError, match=f"cannot open .* {KEY}"):
         open_source(tiled_url, Counters())
-    with pytest.raises(InvalidSourceError, match=r"no catalog of that name.*: beamline"):
+    with pytest.raises(
+        InvalidSourceError, match=r"no catalog of that name.*: beamline"
+    ):
         open_source("databroker:beamlime", Counters())
     with warnings.catch_warnings():
         # The client leaves its connection open when the server refuses the key.
