@@ -180,3 +180,16 @@ _CHECKS: dict[str, Callable[[Spectrum | None, Truth, str], None]] = {
     "ignored": _nothing,
     "absent": _nothing,
 }
+
+
+def test_a_run_that_lost_the_name_of_a_file_is_incomplete(tmp_path: Path) -> None:
+    generated = generate("dls-fly", directory=tmp_path, sweeps=2)
+    documents = [
+        (name, doc)
+        for name, doc in generated.documents
+        if name != "stream_resource" or doc["data_key"] != "counter-2-out"
+    ]
+    (spectrum,) = _assembled("dls-fly", Spoilt(documents), tmp_path).values()
+    assert spectrum.problem is not None
+    assert spectrum.problem.code == "no_signal"
+    assert not spectrum.run.complete

@@ -14,7 +14,7 @@ MAX_ROWS = 1_000_000
 
 
 @dataclass(slots=True)
-class Rows:
+class EventRows:
     """Rows of readings by `seq_num`, which counts from 1 without gaps in every stream.
 
     A `seq_num` that comes again replaces its row: it is either the same event once more

@@ -157,12 +157,14 @@ class ByCutting:
         if patient and run.axis.grows and run.missing(stop) > 0:
             return self.advance(), True
         over = stop is not None
+        self._uncertain |= run.axis.unnamed
         try:
             self._cut(self._take(gapless=False), over=over)
         except _USELESS as error:
             if patient and isinstance(error, NotReady):
                 return [], True
-            place = Place(self._cutter.next_sweep, complete=over)
+            whole = over and not run.axis.unnamed
+            place = Place(self._cutter.next_sweep, complete=whole)
             return [*self._given(over=True), unusable(run, error, place)], False
         tail = max(announced(stop, run.axis.name) or 0, run.axis.promised) - self._used
         cuts = self._cutter.end(whole=over)
@@ -272,7 +274,7 @@ class AsAWhole:
             n_missed = run.missing(stop)
             place = Place(
                 progress=run.progress,
-                complete=stop is not None and not n_missed,
+                complete=stop is not None and not n_missed and not run.axis.unnamed,
                 n_missed=n_missed,
             )
             return [unusable(run, error, place)], False

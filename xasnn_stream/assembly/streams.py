@@ -8,8 +8,8 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from xasnn_stream.assembly.accounting import MAX_ROWS, Rows
-from xasnn_stream.assembly.decoders import GrowingArray, NotReady, Undecodable
+from xasnn_stream.assembly.accounting import MAX_ROWS, EventRows
+from xasnn_stream.assembly.decoders import GrowingArray, Undecodable
 from xasnn_stream.assembly.metadata import epoch_s, reading, whole
 from xasnn_stream.assembly.references import Columns, Doc, References
 from xasnn_stream.assembly.settings import Stream
@@ -34,7 +34,7 @@ class StreamLog:
     references: References
     repeated: frozenset[str] = frozenset()
     """Columns that an event may have once for all its rows: conditions."""
-    rows: Rows = field(default_factory=Rows)
+    rows: EventRows = field(default_factory=EventRows)
     promised: int = 0
     """Rows of files that StreamDatums told of."""
     given_up: bool = False
@@ -151,13 +151,18 @@ class StreamLog:
         """Whether its events refer to files, which are whole when the run is over."""
         return bool(self.external) and not self._growing
 
+    @property
+    def unnamed(self) -> bool:
+        """Whether no document named the file of a wanted key, others were named."""
+        keys = (key for key in self.wanted if key in self.external)
+        return self.grows and any(key not in self._growing for key in keys)
+
     def available(self) -> int:
         """Return how many rows can be read from files that grow, of all wanted keys.
 
         A key whose file nobody named counts as empty until it is `given_up`.
         """
-        named = all(key in self._growing for key in self.wanted if key in self.external)
-        if not (named or self.given_up):
+        if self.unnamed and not self.given_up:
             return 0
         return min(
             (sum(a.available() for a in arrays) for arrays in self._growing.values()),
@@ -171,7 +176,8 @@ class StreamLog:
     def missing(self, announced: int | None) -> int:
         """Return how many of the rows told of are missing."""
         if self.grows:
-            return max(self.promised, announced or 0) - self.available()
+            available = 0 if self.unnamed else self.available()
+            return max(self.promised, announced or 0) - available
         return self.rows.missing(announced)
 
     def forget(self, seq_num: int) -> None:
@@ -309,6 +315,3 @@ def _size(value: Any) -> int:
     if isinstance(value, Mapping):
         return sum(_size(v) for v in cast(Doc, value).values())
     return value.size if isinstance(value, np.ndarray) else 1
-
-
-__all__ = ["NotReady", "StreamLog", "Undecodable"]
