@@ -258,7 +258,7 @@ def test_a_stranger_knocking_does_not_hide_the_run_engine(port, hand_over, liste
     assert source.connected
     assert counters.value("source_connected") == 1
     engine.close()
-    assert hear(source, lambda: not source.connected)
+    assert hear(source, lambda: counters.value("source_connected") == 0)
 
 
 def test_an_address_that_is_taken_or_is_none_says_so(port, listen):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xasnn_stream.assembly.clocks import times, together
 from xasnn_stream.assembly.columns import numbers
@@ -47,9 +48,17 @@ class Rows:
         channels = {role: values[part] for role, values in self.channels.items()}
         return Rows(self.energy_ev[part], channels, self.event[part], self.time[part])
 
+    def filled(self) -> "Rows":
+        """Return the rows without those at zero energy, which were never filled."""
+        return (
+            self._kept(self.energy_ev != 0.0) if (self.energy_ev == 0.0).any() else self
+        )
+
     def with_energy(self) -> "Rows":
         """Return the rows without those that have no energy."""
-        keep = np.isfinite(self.energy_ev)
+        return self._kept(np.isfinite(self.energy_ev))
+
+    def _kept(self, keep: NDArray[np.bool_]) -> "Rows":
         channels = {role: values[keep] for role, values in self.channels.items()}
         return Rows(self.energy_ev[keep], channels, self.event[keep], self.time[keep])
 

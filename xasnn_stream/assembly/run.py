@@ -148,8 +148,8 @@ class OpenRun:
         """Return one sweep of this run; a final one counts as made."""
         if place.final:
             self.made.add(place.sweep)
+        rows = rows.filled()
         if self.settings.segment.kind == "turning_points":
-            # Rows that were never filled lie at no energy: they are no readings.
             rows = rows.with_energy()
         return spectrum(
             self.settings, self.header, place, rows, beside=self.logs, problem=problem

@@ -48,8 +48,8 @@ class HandOverSource:
 
     @property
     def connected(self) -> bool:
-        """Whether a RunEngine is connected."""
-        return self._inlet.peers > 0
+        """Whether it listens: a RunEngine that comes later holds what it has until then."""
+        return not self._inlet.socket.closed
 
     def receive(self, timeout_s: float) -> Document | None:
         """Return the next document, None when none came within `timeout_s` seconds."""

@@ -120,13 +120,7 @@ FAULTS: Mapping[str, Fault] = {
         "rejected",
         "not_finite",
     ),
-    "zero-point": Fault(
-        "the last point is (0, 0)",
-        EVENTS,
-        readings.zero_point,
-        "rejected",
-        "i0_not_positive",
-    ),
+    "zero-point": Fault("the last point is (0, 0)", EVENTS, readings.zero_point),
     "inverted": Fault(
         "i0 and it are exchanged", ALL, readings.inverted, "rejected", "no_step"
     ),
