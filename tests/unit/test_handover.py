@@ -248,7 +248,7 @@ def test_what_no_hand_over_sent_is_rejected(port, listen):
 def test_a_stranger_knocking_does_not_hide_the_run_engine(port, hand_over, listen):
     source, counters = listen()
     engine = hand_over()
-    assert hear(source, lambda: source.connected)
+    assert hear(source, lambda: counters.value("source_connected") == 1)
 
     with socket.create_connection(("127.0.0.1", port)) as stranger:
         stranger.sendall(b"GET / HTTP/1.1\r\n\r\n" * 10)

@@ -216,20 +216,18 @@ class ByCutting:
     def _cut(
         self, cuts: list[Cut], *, over: bool, tail: int = 0, last: bool = True
     ) -> None:
-        """Keep the rows of cuts; those before the last are not needed any more.
+        """Have cuts handed on; rows before the last of them are not needed any more.
 
         `tail` rows are missing behind it. If it is not the `last`, the run may go on.
         """
-        end, event = 0, self._last_event
+        start, event = 0, self._last_event
         for cut in cuts:
-            before, first = end, cut.first - self._dropped
-            end = cut.last - self._dropped
-            rows = self._pending.part(first, end)
-            before, event = (
-                event + (end - before),
-                int(self._pending.event[end - 1]) if end else event,
-            )
-            missing = event - before + (tail if cut is cuts[-1] else 0)
+            first, end = cut.first - self._dropped, cut.last - self._dropped
+            gapless = event + end - start
+            if end:
+                event = int(self._pending.event[end - 1])
+            missing = event - gapless + (tail if cut is cuts[-1] else 0)
+            start, rows = end, self._pending.part(first, end)
             self._uncertain |= missing > 0 and last
             place = Place(
                 cut.sweep,
@@ -240,8 +238,8 @@ class ByCutting:
             )
             self._waiting.append((place, rows))
         if cuts and last:
-            self._pending = self._pending.part(end, len(self._pending))
-            self._dropped += end
+            self._pending = self._pending.part(start, len(self._pending))
+            self._dropped += start
             self._last_event = event
 
 
