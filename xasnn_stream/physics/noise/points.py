@@ -21,7 +21,7 @@ _OUTLIER_STEP, _OUTLIER_AT_EDGE = 0.008, 0.02
 """Of the edge step: what measured spectra without a glitch stay below, where points
 resolve them, and what the rise itself, which bends faster, stays below."""
 _EDGE_EV = 8.0
-_RESOLVED_AT_EDGE_EV = 1.0
+_RESOLVED_AT_EDGE_EV = 0.7
 _RESOLVED_EV, _RESOLVED_AT_EV = 2.0, 30.0
 """Spacing of points that resolves the rise, and fine structure at 30 eV; fine structure
 is periodic in k, so its width in energy grows as the root of the energy."""
