@@ -25,7 +25,7 @@ class JSONLinesSource:
     def __init__(
         self, path: str, counters: Counters, selection: Selection | None = None
     ) -> None:
-        self.address = "jsonl:stdin" if path == "-" else f"jsonl:{Path(path).name}"
+        self.address = "jsonl:stdin" if path == "-" else f"jsonl:{path}"
         if path != "-" and Path(path).is_dir():
             raise InvalidSourceError(
                 f"cannot read documents from {path}: it is a folder"
