@@ -15,6 +15,8 @@ from xasnn_stream.assembly.decoders.decoder import Undecodable, regular_size
 from xasnn_stream.errors import UsageError
 
 _LONGEST = 4096
+_DEEPEST = 16
+"""Folders of a path that are looked for beside documents."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +25,15 @@ class Files:
 
     `roots` are the folders they are below, None for everywhere; `renamed` says where
     folders are here that documents know by another name. A file is waited for
-    `timeout_s` seconds after the end of its run.
+    `timeout_s` seconds after the end of its run. With `beside`, the folder that the
+    documents themselves are in, a file that is not where it was written is looked for
+    there: recordings are moved with their files.
     """
 
     roots: Sequence[Path] | None = ()
     renamed: Mapping[str, Path] = field(default_factory=dict[str, Path])
     timeout_s: float = 60.0
+    beside: Path | None = None
 
     def path_of(self, resource: Mapping[str, Any]) -> Path:
         """Return where the file of a Resource or StreamResource is.
@@ -60,8 +65,16 @@ class Files:
                 yield self.renamed[old] / below
         if named.startswith("/") or not self.roots:
             yield Path(named)
+            yield from self._moved(plain)
         else:
             yield from (root / named for root in self.roots)
+
+    def _moved(self, plain: str) -> Iterator[Path]:
+        """Yield where a file may be below `beside`, with less and less of its path."""
+        if self.beside is not None:
+            parts = Path(plain).parts[-_DEEPEST:]
+            tails = (parts[first:] for first in range(len(parts)))
+            yield from (self.beside.joinpath(*tail) for tail in tails if tail[0] != "/")
 
     def _allows(self, path: Path) -> bool:
         return self.roots is None or any(

@@ -86,7 +86,12 @@ def run(arguments: argparse.Namespace) -> int:
         feed=arguments.feed,
         state=arguments.state,
         speed=arguments.speed,
-        files=Files(None if anywhere else roots, renamed, arguments.file_timeout),
+        files=Files(
+            None if anywhere else roots,
+            renamed,
+            arguments.file_timeout,
+            Path(arguments.source).parent if anywhere else None,
+        ),
     )
     head = "" if arguments.json else _HEAD
     for estimate in replay(request):

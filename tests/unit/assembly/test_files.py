@@ -209,3 +209,18 @@ def test_a_root_that_is_no_folder_is_refused(folders, monkeypatch, text, reason)
 
     with pytest.raises(UsageError, match=reason):
         data_roots([text])
+
+
+def test_files_that_were_moved_with_their_documents_are_found(folders):
+    beside = Files(None, beside=folders / "data")
+
+    found = beside.path_of(resource("/nsls2/data/iss/raw/scan.bin"))
+    assert found == folders / "data/raw/scan.bin"
+    uri = "file://localhost/dls/p51/raw/scan.bin"
+    assert beside.path_of(stream_resource(uri)) == folders / "data/raw/scan.bin"
+    # What is where documents say is taken from there.
+    private = folders / "private/raw/scan.bin"
+    assert beside.path_of(resource(private)) == private
+    # What is nowhere is awaited where it should come.
+    gone = beside.path_of(resource("/nsls2/data/iss/raw/gone.bin"))
+    assert str(gone) == "/nsls2/data/iss/raw/gone.bin"
