@@ -1,7 +1,7 @@
 """What the start document says about a run, as a profile reads it."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from xasnn_stream.assembly.metadata import (
@@ -13,7 +13,7 @@ from xasnn_stream.assembly.metadata import (
     texts,
     whole,
 )
-from xasnn_stream.assembly.settings import AssemblySettings, Quantity
+from xasnn_stream.assembly.settings import AssemblySettings, Lookup, Quantity
 from xasnn_stream.assembly.signals import keys_of
 
 DESCRIPTOR = "descriptor."
@@ -59,7 +59,7 @@ def read_header(
         sample=look_up(start, settings.sample),
         element=element,
         edge=(look_up(start, settings.edge) or "").upper(),
-        mode=look_up(start, settings.mode) or "",
+        mode=_mode(start, settings.mode),
         e0_ev=number(look_up(start, settings.e0)),
         facts=kept(start, settings),
         keys={
@@ -67,6 +67,20 @@ def read_header(
             for role, signal in settings.signals.items()
         },
         streams={role: _name(start, settings, role) for role in roles(settings)},
+    )
+
+
+def _mode(start: Mapping[str, Any], where: Lookup) -> str:
+    """Return how the run was measured, empty if it does not say.
+
+    A text that the profile does not translate is returned as it is: read as if the run
+    had said nothing, a sweep in fluorescence would pass for one in transmission.
+    """
+    said = replace(where, default=None, values=None)
+    return (
+        look_up(start, replace(where, default=None))
+        or look_up(start, said)
+        or (where.default or "")
     )
 
 

@@ -111,8 +111,8 @@ class MetadataModel(Section):
     sample: LookupModel | None = Field(default=None, description="name of the sample")
     mode: LookupModel | None = Field(
         default=None,
-        description="how a run was measured, transmission or fluorescence; else the "
-        "profile's mode",
+        description="how a run was measured, transmission or fluorescence: a run that "
+        "says another is rejected, for one that does not say the profile's mode counts",
     )
     e0: LookupModel | None = Field(
         default=None,

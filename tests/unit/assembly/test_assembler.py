@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from xasnn_stream.assembly.settings import Quantity, Rule, Signal
+from xasnn_stream.assembly.settings import Lookup, Quantity, Rule, Signal
 
 from .bench import Bench
 from .documents import SETTINGS, descriptor, event, interleaved, scan, start, stop
@@ -255,6 +255,17 @@ def test_a_run_that_names_no_edge_says_so(bench):
 
     assert spectrum.problem is not None
     assert spectrum.problem.code == "no_edge"
+
+
+@pytest.mark.parametrize(
+    ("said", "mode"),
+    [("fluo", "fluorescence"), (["yield"], "yield"), (7, "7"), ("", ""), (None, "")],
+)
+def test_a_mode_that_the_profile_does_not_know_is_not_taken_for_its_own(said, mode):
+    where = Lookup(("mode",), values={"fluo": "fluorescence"})
+    bench = Bench(dataclasses.replace(SETTINGS, mode=where))
+    (spectrum,) = bench.receive([start(mode=said), *scan()[1:]])
+    assert spectrum.mode == mode
 
 
 def test_a_run_whose_events_were_all_lost_is_incomplete(bench):
