@@ -35,6 +35,8 @@ def read_value(text: str) -> Any:
         return yaml.load(text, _Loader)  # noqa: S506  (a SafeLoader)
     except yaml.YAMLError as error:
         raise ProfileError(_one_line(error)) from None
+    except RecursionError:
+        raise ProfileError("it is nested too deeply") from None
 
 
 def _resolved(path: Path, extending: tuple[Path, ...]) -> dict[str, Any]:
@@ -88,6 +90,8 @@ def _read(path: Path) -> dict[str, Any]:
         raise ProfileError(f"cannot read {path}: {_one_line(error)}") from None
     except yaml.YAMLError as error:
         raise ProfileError(f"{path} is not YAML: {_one_line(error)}") from None
+    except RecursionError:
+        raise ProfileError(f"{path} is nested too deeply") from None
     if not isinstance(values, dict):
         raise ProfileError(f"{path} holds no keys and values")
     return {str(key): value for key, value in values.items()}

@@ -106,6 +106,10 @@ class QualityModel(Section):
     )
 
 
+_MOST_ENERGIES = 10_000
+"""Of a grid: every result holds some spectra on it."""
+
+
 class GridModel(Section):
     """The energies results are stored on, in eV relative to the tabulated edge."""
 
@@ -121,3 +125,16 @@ class GridModel(Section):
         if stop <= info.data.get("start", stop - 1):
             raise ValueError(f"{stop} must be above start")
         return stop
+
+    @field_validator("step")
+    @classmethod
+    def _is_not_too_fine(cls, step: float, info: ValidationInfo) -> float:
+        start, stop = info.data.get("start"), info.data.get("stop")
+        if start is not None and stop is not None:
+            energies = (stop - start) / step
+            if energies > _MOST_ENERGIES:
+                raise ValueError(
+                    f"{step} makes {energies:.3g} energies, "
+                    f"more than {_MOST_ENERGIES:,}"
+                )
+        return step

@@ -145,6 +145,7 @@ def test_all_mistakes_are_listed_at_once(written):
         ("metadata.edge", {}, "metadata.edge: needs paths, a default, or both"),
         ("metadata.edge.default", "L9", "'L9' is no edge"),
         ("grid.step", 0, "grid.step: input should be greater than 0, not 0"),
+        ("grid.step", 1e-5, "grid.step: 1e-05 makes 1.5e+07 energies, more than"),
         ("grid.stop", -50, "grid.stop: -50.0 must be above start"),
         ("model", "../secret", "model: string should match pattern"),
         ("others", ["Au", "Xx"], "others.1: 'Xx' is no element"),
@@ -186,6 +187,7 @@ def test_a_mistake_is_named_with_its_place(written, key, value, says):
         ("energy: {key: a, key: b}\n", "the key 'key' stands twice"),
         ("a: [", "is not YAML"),
         ("- 1\n", "holds no keys and values"),
+        (f"a: {'[' * 3000}", "is nested too deeply"),
         ("a: !!python/object/apply:os.getcwd []\n", "is not YAML"),
     ],
 )
