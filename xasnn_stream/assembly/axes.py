@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xasnn_stream.assembly.clocks import times, together
-from xasnn_stream.assembly.columns import numbers
+from xasnn_stream.assembly.columns import numbers, one_per_row
 from xasnn_stream.assembly.energy import energies
 from xasnn_stream.assembly.header import Header
 from xasnn_stream.assembly.settings import AssemblySettings, Clock, Stream
@@ -24,6 +24,10 @@ class UnusableError(Exception):
     def reason(self) -> Reason:
         """Why."""
         return cast(Reason, self.args[0])
+
+
+_OF_ELEMENTS = ("if", "icr", "ocr")
+"""Roles of channels that may have several values in a row: a detector's elements."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,10 +53,16 @@ class Rows:
         return Rows(self.energy_ev[part], channels, self.event[part], self.time[part])
 
     def filled(self) -> "Rows":
-        """Return the rows without those at zero energy, which were never filled."""
-        return (
-            self._kept(self.energy_ev != 0.0) if (self.energy_ev == 0.0).any() else self
-        )
+        """Return the rows without those that were never filled.
+
+        They are at zero energy, or hold no number at all.
+        """
+        keep = self.energy_ev != 0.0
+        if np.isnan(self.energy_ev).any():
+            readings = (self.energy_ev, *self.channels.values())
+            numbers_in = [np.isfinite(r).reshape(len(self), -1) for r in readings]
+            keep &= np.column_stack(numbers_in).any(axis=1)
+        return self if keep.all() else self._kept(keep)
 
     def with_energy(self) -> "Rows":
         """Return the rows without those that have no energy."""
@@ -170,20 +180,22 @@ def channels_of(
         if role and (signal.stream or settings.energy.stream) != role:
             continue
         values = channel(signal, header.keys[name], columns)
-        if values is not None and np.isfinite(values).any():
-            found[name] = values
+        single = values if name in _OF_ELEMENTS else one_per_row(values)
+        if single is not None and np.isfinite(single).any():
+            found[name] = single
         elif not signal.optional and len(table):
             keys = ", ".join(map(repr, header.keys[name] or (signal.key,)))
-            raise UnusableError(_absent(header, keys))
+            raise UnusableError(_useless(values, header, keys))
     return found
 
 
 def _energies(table: Table, settings: AssemblySettings, header: Header) -> FloatArray:
     energy = settings.energy
     readings = numbers(table.columns.get(energy.key))
-    if readings is None or not np.isfinite(readings).any():
-        raise UnusableError(_absent(header, repr(energy.key)))
-    return energies(readings, energy, header.facts)
+    single = one_per_row(readings)
+    if single is None or not np.isfinite(single).any():
+        raise UnusableError(_useless(readings, header, repr(energy.key)))
+    return energies(single, energy, header.facts)
 
 
 def _times(
@@ -202,7 +214,8 @@ def _times(
     return times(tables[role], clock, header.time, tables.get(clock.pulses))
 
 
-def _absent(header: Header, keys: str) -> Reason:
-    return Reason(
-        "no_signal", f"no event of run {header.uid} has a number under {keys}"
-    )
+def _useless(readings: FloatArray | None, header: Header, keys: str) -> Reason:
+    text = f"no event of run {header.uid} has a number under {keys}"
+    if readings is not None and one_per_row(readings) is None:
+        text = f"run {header.uid} has several values under {keys} for each point"
+    return Reason("no_signal", text)

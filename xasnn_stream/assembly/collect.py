@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Protocol
 
 from xasnn_stream.assembly.axes import NO_ROWS, Rows, UnusableError, is_one_stream
@@ -107,14 +108,15 @@ class ByEvent:
                 if patient and isinstance(error, NotReady):
                     waiting.append(seq_num)
                     continue
-                found.append(unusable(self.run, error, Place(seq_num - 1)))
+                place = Place(seq_num - 1, at_s=at_s)
+                found.append(unusable(self.run, error, place))
             self.run.axis.forget(seq_num)
         self._fresh = waiting
         return found
 
     def _spectrum(self, seq_num: int) -> Spectrum:
         segment = self.run.settings.segment
-        rows = self.run.rows(self.run.axis.event_table(seq_num))
+        rows = self.run.rows(self.run.axis.event_table(seq_num).unpacked())
         rows = rows.part(segment.drop_first, len(rows) - segment.drop_last)
         return self.run.spectrum(Place(seq_num - 1, progress=1.0), rows)
 
@@ -330,7 +332,5 @@ def unusable(run: OpenRun, error: Exception, place: Place) -> Spectrum:
         return run.spectrum(
             place, problem=Reason("unreadable_file", f"run {uid}: {error}")
         )
-    missing = Place(
-        place.sweep, progress=place.progress, complete=False, n_missed=place.n_missed
-    )
+    missing = replace(place, complete=False)
     return run.spectrum(missing, problem=Reason("no_file", f"run {uid}: {error}"))

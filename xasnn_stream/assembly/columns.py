@@ -14,3 +14,10 @@ def numbers(column: NDArray[np.generic] | None) -> FloatArray | None:
     if column is None or column.dtype.kind not in "iuf":
         return None
     return column.astype(np.float64)
+
+
+def one_per_row(readings: FloatArray | None) -> FloatArray | None:
+    """Return readings as `(rows,)`, None if there are several in a row."""
+    if readings is None or readings.size != len(readings):
+        return None
+    return readings.reshape(len(readings))

@@ -14,7 +14,7 @@ from xasnn_stream.assembly.axes import (
     rows_of,
     wanted,
 )
-from xasnn_stream.assembly.columns import numbers
+from xasnn_stream.assembly.columns import numbers, one_per_row
 from xasnn_stream.assembly.decoders import NotReady
 from xasnn_stream.assembly.files import Files
 from xasnn_stream.assembly.header import Header, roles
@@ -179,7 +179,7 @@ class OpenRun:
         log = self.logs[energy.stream]
         if not log.count():
             raise NotReady(f"stream {log.name!r} with the energies did not come")
-        found = numbers(log.table().columns.get(energy.key))
+        found = one_per_row(numbers(log.table().columns.get(energy.key)))
         if found is None:
             text = f"run {self.header.uid} has no energies under {energy.key!r}"
             raise UnusableError(Reason("no_signal", text))

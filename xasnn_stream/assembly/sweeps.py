@@ -21,7 +21,10 @@ _MOST_LOG10 = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Which sweep it is, and what is known of it beside its rows."""
+    """Which sweep it is, and what is known of it beside its rows.
+
+    `at_s` is when it was taken, where no rows tell; NaN if nothing does.
+    """
 
     sweep: int = 0
     direction: Direction = None
@@ -29,6 +32,7 @@ class Place:
     final: bool = True
     complete: bool = True
     n_missed: int = 0
+    at_s: float = math.nan
 
 
 def spectrum(
@@ -51,7 +55,8 @@ def spectrum(
         problem = Reason("no_edge", text + f"profile {settings.profile} looks for them")
     if problem is not None:
         rows = Rows(NO_ROWS.energy_ev, {}, rows.event, rows.time)
-    time = span(rows.time, (header.time, header.time))
+    at_s = header.time if math.isnan(place.at_s) else place.at_s
+    time = span(rows.time, (at_s, at_s))
     return Spectrum(
         run=Run(
             uid=header.uid,

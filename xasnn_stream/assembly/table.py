@@ -27,6 +27,23 @@ class Table:
     def __len__(self) -> int:
         return len(self.event)
 
+    def unpacked(self) -> "Table":
+        """Return the rows of one event whose arrays have axes of one before them.
+
+        Some stores put them there. Scalars that came with them are repeated.
+        """
+        arrays = {name: c for name, c in self.columns.items() if c.ndim > 1}
+        lengths = {column.shape[1] for column in arrays.values()}
+        if len(self) != 1 or len(lengths) != 1:
+            return self
+        (n,) = lengths
+        columns = {
+            name: arrays[name][0] if name in arrays else np.repeat(column, n)
+            for name, column in self.columns.items()
+        }
+        table = Table(columns, np.repeat(self.event, n), np.repeat(self.time, n))
+        return table.unpacked()
+
     def rows(self, first: int, last: int) -> "Table":
         """Return rows `first` to `last`, the latter excluded."""
         part = slice(first, last)
