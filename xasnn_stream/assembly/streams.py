@@ -160,25 +160,32 @@ class StreamLog:
     def available(self) -> int:
         """Return how many rows can be read from files that grow, of all wanted keys.
 
-        A key whose file nobody named counts as empty until it is `given_up`.
+        A key whose file nobody named counts as empty until it is `given_up`. None can
+        when a file turns out to be of no use; the stream is `refused` from then on.
         """
-        if self.unnamed and not self.given_up:
+        if self.refused or (self.unnamed and not self.given_up):
             return 0
-        return min(
-            (sum(a.available() for a in arrays) for arrays in self._growing.values()),
-            default=0,
-        )
+        try:
+            return min(
+                (sum(a.available() for a in files) for files in self._growing.values()),
+                default=0,
+            )
+        except Undecodable as error:
+            self.refused = str(error)
+            return 0
 
     def count(self) -> int:
         """Return how many rows there are, in events or files that grow."""
         return self.available() if self.grows else len(self.rows)
 
     def missing(self, announced: int | None) -> int:
-        """Return how many of the rows told of are missing."""
+        """Return how many of the rows told of are missing, and may yet come."""
         if self.grows:
             available = 0 if self.unnamed else self.available()
-            return max(self.promised, announced or 0) - available
-        return self.rows.missing(announced)
+            missing = max(self.promised, announced or 0) - available
+        else:
+            missing = self.rows.missing(announced)
+        return 0 if self.refused else missing
 
     def forget(self, seq_num: int) -> None:
         """Let go of the arrays of an event that became a sweep."""
@@ -191,10 +198,11 @@ class StreamLog:
         Rows of files that grow are numbered from 1 as events are. Raises NotReady while
         files are awaited, Undecodable if they are of no use.
         """
+        found = self._grown(after) if self.grows else None
         if self.refused:
             raise Undecodable(self.refused)
-        if self.grows:
-            return self._grown(after)
+        if found is not None:
+            return found
         numbers = self.rows.after(after, gapless=gapless)
         if self._arrays and numbers:
             return _joined([self.event_table(seq_num) for seq_num in numbers])

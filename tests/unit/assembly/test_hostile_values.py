@@ -2,7 +2,9 @@
 
 import copy
 from datetime import UTC, datetime
+from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -101,3 +103,31 @@ def _assemble(settings, files, documents, position, path, hostile):
     assembler.release_idle_runs()
     assembler.close_open_runs(SOURCE)
     assert not assembler.partials({SOURCE}), "nothing is left open"
+
+
+def test_a_file_that_leads_into_another_rejects_its_run_only(tmp_path):
+    documents = generate("dls-fly", seed=1, sweeps=1, directory=tmp_path).documents
+    (resource,) = {
+        Path(doc["uri"].removeprefix("file://localhost"))
+        for name, doc in documents
+        if name == "stream_resource"
+    }
+    with h5py.File(resource, "w") as file:
+        for name, doc in documents:
+            if name == "stream_resource":
+                dataset = doc["parameters"]["dataset"]
+                file[dataset] = h5py.ExternalLink("/elsewhere.h5", "/x")
+    (profile,) = load_profiles(["dls-fly"], {})
+    files = Files([tmp_path], {}, 60.0)
+    assembler = Assembler([profile.assembly], Counters(), files=files)
+
+    spectra = [
+        spectrum
+        for name, doc in documents
+        for spectrum in assembler.receive(name, doc, SOURCE)
+    ]
+
+    (rejected,) = spectra
+    assert rejected.problem.code == "unreadable_file"
+    assert "leads into another file" in rejected.problem.text
+    assert rejected.run.complete, "no file is waited for that can never be read"
