@@ -128,6 +128,7 @@ def test_a_file_that_leads_into_another_rejects_its_run_only(tmp_path):
     ]
 
     (rejected,) = spectra
+    assert rejected.problem is not None
     assert rejected.problem.code == "unreadable_file"
     assert "leads into another file" in rejected.problem.text
     assert rejected.run.complete, "no file is waited for that can never be read"
