@@ -41,6 +41,11 @@ def doubt(
     missing = [role for role in roles if role not in spectrum.channels]
     if missing:
         return Reason("no_signal", f"no signal {' or '.join(missing)} in this run")
+    detector = [role for role in roles if role != "i0"]
+    shapes = {spectrum.channels[role].shape for role in detector}
+    if len(shapes) > 1:
+        text = f"{', '.join(detector)} of this run differ in their number of elements"
+        return Reason("no_signal", text)
     counts = {role: _working(_net(spectrum, role)) for role in roles}
     return _unusable(spectrum.energy_ev, counts)
 

@@ -118,3 +118,14 @@ def test_dead_time_without_rates_is_no_signal(read, yields, sweep):
     found = read(i0, {"if": true}, dead_time="icr_ocr")
     assert (found.verdict, found.reasons[0].code) == ("rejected", "no_signal")
     assert "icr or ocr" in found.reasons[0].text
+
+
+@pytest.mark.parametrize("n_rates", [0, 3])
+def test_rates_of_another_number_of_elements_are_no_signal(
+    read, yields, sweep, n_rates
+):
+    i0, true = yields(sweep)
+    rates = true[:, :n_rates] if n_rates else true[:, 0]
+    found = read(i0, {"if": true, "icr": rates, "ocr": true}, dead_time="icr_ocr")
+    assert (found.verdict, found.reasons[0].code) == ("rejected", "no_signal")
+    assert "differ" in found.reasons[0].text
