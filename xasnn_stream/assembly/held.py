@@ -9,8 +9,8 @@ MOST_HELD = 10_000
 MOST_VALUES = 5_000_000
 """Numbers and texts in held documents, about: 100 MB."""
 
-Key = tuple[str, str]
-"""Source and uid of the document that is waited for."""
+Parent = tuple[str, str, str]
+"""Source, kind and uid of the document that is waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,32 +27,32 @@ class Held:
     """A bounded store of documents by the uid of their parent."""
 
     def __init__(self) -> None:
-        self._waiting: OrderedDict[Key, list[Early]] = OrderedDict()
+        self._waiting: OrderedDict[Parent, list[Early]] = OrderedDict()
         self._count = 0
         self._values = 0
 
     def put(
-        self, parent: Key, name: str, doc: Mapping[str, Any], received_s: float
-    ) -> list[tuple[Key, Early]]:
+        self, parent: Parent, name: str, doc: Mapping[str, Any], received_s: float
+    ) -> list[tuple[Parent, Early]]:
         """Hold a document; return those that had to go for it, the oldest first."""
         early = Early(name, doc, received_s, _size(doc))
         self._waiting.setdefault(parent, []).append(early)
         self._count += 1
         self._values += early.size
-        gone: list[tuple[Key, Early]] = []
+        gone: list[tuple[Parent, Early]] = []
         while self._count > MOST_HELD or self._values > MOST_VALUES:
             oldest = next(iter(self._waiting))
             gone += [(oldest, early) for early in self.take(oldest)]
         return gone
 
-    def take(self, parent: Key) -> list[Early]:
+    def take(self, parent: Parent) -> list[Early]:
         """Return what was held for a document that came now, in order of receipt."""
         found = self._waiting.pop(parent, [])
         self._count -= len(found)
         self._values -= sum(early.size for early in found)
         return found
 
-    def expired(self, before_s: float) -> list[tuple[Key, Early]]:
+    def expired(self, before_s: float) -> list[tuple[Parent, Early]]:
         """Let go of what was received before a time, and return it."""
         old = [
             parent

@@ -2,13 +2,14 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, cast
 
 from xasnn_stream.assembly.accounting import MAX_ROWS
 from xasnn_stream.assembly.collect import Collector
 from xasnn_stream.assembly.decoders import Undecodable
 from xasnn_stream.assembly.header import with_configuration
-from xasnn_stream.assembly.held import Early, Held, Key
+from xasnn_stream.assembly.held import Early, Held, Parent
 from xasnn_stream.assembly.metadata import uid_in, whole
 from xasnn_stream.assembly.orphans import Orphans
 from xasnn_stream.assembly.pages import unrolled, unrolled_datums
@@ -18,22 +19,25 @@ from xasnn_stream.assembly.streams import StreamLog
 from xasnn_stream.telemetry.counters import Counters
 
 Doc = Mapping[str, Any]
+Key = tuple[str, str]
+"""Source and uid of a run."""
 
 _MAX_CHILDREN = 10_000
 """Descriptors and resources of one run."""
 
+_RUN = "run_start"
 _PARENTS = {
-    "descriptor": "run_start",
-    "event": "descriptor",
-    "event_page": "descriptor",
-    "resource": "run_start",
-    "datum": "resource",
-    "datum_page": "resource",
-    "stream_resource": "run_start",
-    "stream_datum": "stream_resource",
-    "stop": "run_start",
+    "descriptor": (_RUN,),
+    "event": ("descriptor",),
+    "event_page": ("descriptor",),
+    "resource": (_RUN,),
+    "datum": ("resource",),
+    "datum_page": ("resource",),
+    "stream_resource": (_RUN,),
+    "stream_datum": ("stream_resource", "descriptor"),
+    "stop": (_RUN,),
 }
-"""Where a document names the one it belongs to."""
+"""Where a document names those it belongs to; the last says to which run and stream."""
 
 _HAVE_CHILDREN = ("descriptor", "resource", "stream_resource")
 
@@ -42,7 +46,7 @@ _HAVE_CHILDREN = ("descriptor", "resource", "stream_resource")
 class Route:
     """What is known of a run; `run` is None if no profile took it.
 
-    `touched_s` is when its last document was assembled, `received_s` when its newest
+    `touched_s` is when its last document was received, `received_s` when its newest
     row was received, None once a partial spectrum told of it. `released` runs have had
     their incomplete final spectra. With its `stop`, received at `stopped_s`, a run is
     over: until `late_until_s` documents, and then files, are waited for (`waited`).
@@ -58,7 +62,7 @@ class Route:
     stopped_s: float = 0.0
     late_until_s: float = 0.0
     waited: bool = False
-    children: list[Key] = field(default_factory=lambda: list[Key]())
+    children: list[Parent] = field(default_factory=lambda: list[Parent]())
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +81,16 @@ class Router:
         self.orphans = Orphans()
         self._counters = counters
         self._patience = patience
-        self._children: dict[Key, _Child] = {}
+        self._children: dict[Parent, tuple[_Child, ...]] = {}
         self._held = Held()
         self._receivers = {
             "descriptor": self._descriptor,
             "event": self._event,
             "event_page": self._event_page,
-            "resource": self._resource,
+            "resource": partial(self._resource, "resource"),
+            "stream_resource": partial(self._resource, "stream_resource"),
             "datum": self._datum,
             "datum_page": self._datum_page,
-            "stream_resource": self._stream_resource,
             "stream_datum": self._stream_datum,
             "stop": self._stop,
         }
@@ -94,7 +98,8 @@ class Router:
     def open(self, key: Key, route: Route) -> Iterator[Route]:
         """Open a run; yield it for every document that came before its start."""
         self.routes[key] = route
-        yield from self._late(key)
+        source, uid = key
+        yield from self._late((source, _RUN, uid))
 
     def receive(
         self, name: str, doc: Doc, source: str, now_s: float, finished: Collection[Key]
@@ -102,20 +107,20 @@ class Router:
         """Take one document; yield the run that it, or one it had to precede, changed."""
         if name not in self._receivers:
             return
-        named = doc.get(_PARENTS[name])
-        parent = (source, named) if isinstance(named, str) else None
-        if parent is None and name in ("resource", "stream_resource"):
+        parents = _parents(name, doc, source)
+        if not parents and name in ("resource", "stream_resource"):
             # Old documents do not name their run: it is one of those that are open.
-            for key in [key for key in self.routes if key[0] == source]:
-                yield from self._given(name, doc, key, now_s)
+            parents = tuple((of, _RUN, uid) for of, uid in self.routes if of == source)
+            for run in parents:
+                yield from self._given(name, doc, run, now_s)
+            if not parents:
+                self.reject("orphan", source)
             return
-        if parent is None or (name in ("descriptor", "stop") and not uid_in(named)):
+        runs = [uid for _, kind, uid in parents if kind == _RUN]
+        if not parents or (name in ("descriptor", "stop") and not uid_in(runs[0])):
             self.reject("invalid", source)
-        elif parent in self.routes or parent in self._children:
-            yield from self._given(name, doc, parent, now_s)
-        elif parent not in finished:
-            for of, early in self._held.put(parent, name, doc, now_s):
-                self._orphan(of, early)
+        elif not any((source, uid) in finished for uid in runs):
+            yield from self._placed(name, doc, parents, now_s)
 
     def event(self, doc: Doc, source: str, now_s: float) -> Route | None:
         """Take an event, if its descriptor came: what nearly all documents are.
@@ -125,9 +130,10 @@ class Router:
         descriptor = doc.get("descriptor")
         if not isinstance(descriptor, str):
             return None
-        child = self._children.get((source, descriptor))
-        if child is None:
+        owners = self._children.get((source, "descriptor", descriptor))
+        if owners is None:
             return None
+        (child,) = owners
         child.route.touched_s = now_s
         if not self._event(doc, child.route, child.logs, now_s):
             self.reject("invalid", source)
@@ -136,8 +142,11 @@ class Router:
     def forget(self, key: Key) -> Route:
         """Let go of a run."""
         route = self.routes.pop(key)
-        for child in route.children:
-            self._children.pop(child, None)
+        for key_of in route.children:
+            owners = self._children.pop(key_of)
+            left = tuple(child for child in owners if child.route is not route)
+            if left:
+                self._children[key_of] = left
         return route
 
     def expire(self, now_s: float) -> None:
@@ -149,34 +158,66 @@ class Router:
         """Count a document that cannot be used."""
         self._counters.add("documents_rejected_total", source=source, reason=reason)
 
-    def _given(self, name: str, doc: Doc, parent: Key, now_s: float) -> Iterator[Route]:
-        child = self._children.get(parent)
-        route = child.route if child is not None else self.routes[parent]
-        route.touched_s = now_s
-        logs = child.logs if child is not None else ()
-        if not self._receivers[name](doc, route, logs, now_s):
-            self.reject("invalid", parent[0])
+    def _placed(
+        self, name: str, doc: Doc, parents: tuple[Parent, ...], now_s: float
+    ) -> Iterator[Route]:
+        """Give out a document, or hold it for the first of its parents that is absent."""
+        absent = next((of for of in parents if not self._owners(of)), None)
+        if absent is None:
+            yield from self._given(name, doc, parents[-1], now_s)
             return
-        yield route
+        for of, early in self._held.put(absent, name, doc, now_s):
+            self._orphan(of, early)
+
+    def _given(
+        self, name: str, doc: Doc, parent: Parent, now_s: float
+    ) -> Iterator[Route]:
+        source = parent[0]
+        for owner in self._owners(parent):
+            owner.route.touched_s = now_s
+            if self._receivers[name](doc, owner.route, owner.logs, now_s):
+                yield owner.route
+            else:
+                self.reject("invalid", source)
         if name in _HAVE_CHILDREN:
-            yield from self._late((parent[0], str(doc.get("uid"))))
+            yield from self._late((source, name, str(doc.get("uid"))))
 
-    def _late(self, parent: Key) -> Iterator[Route]:
+    def _owners(self, parent: Parent) -> tuple[_Child, ...]:
+        """Return what is known under a name: a run itself, or its descriptor or file.
+
+        Runs may refer to the same file, each under a resource of the same uid.
+        """
+        source, kind, uid = parent
+        if kind != _RUN:
+            return self._children.get(parent, ())
+        route = self.routes.get((source, uid))
+        return (_Child(route),) if route is not None else ()
+
+    def _late(self, parent: Parent) -> Iterator[Route]:
         """Give out what was held for a document that has come now."""
+        if not self._owners(parent):
+            return
         for early in self._held.take(parent):
-            yield from self._given(early.name, early.doc, parent, early.received_s)
+            parents = _parents(early.name, early.doc, parent[0])
+            yield from self._placed(early.name, early.doc, parents, early.received_s)
 
-    def _adopt(self, doc: Doc, route: Route, logs: tuple[StreamLog, ...] = ()) -> bool:
+    def _adopt(
+        self, kind: str, doc: Doc, route: Route, logs: tuple[StreamLog, ...] = ()
+    ) -> bool:
+        """Take a descriptor or resource for one of the run's; False if it is not."""
         uid = doc.get("uid")
         if not isinstance(uid, str):
             return False
-        key = (route.key[0], uid)
-        if key in self._children:
+        key = (route.key[0], kind, uid)
+        owners = self._children.get(key, ())
+        if any(owner.route is route for owner in owners):
             return True  # the same once more
+        if owners and kind == "descriptor":
+            return False  # its events would be those of another run
         if len(route.children) >= _MAX_CHILDREN:
             return False
         route.children.append(key)
-        self._children[key] = _Child(route, logs)
+        self._children[key] = (*owners, _Child(route, logs))
         return True
 
     def _descriptor(
@@ -184,11 +225,14 @@ class Router:
     ) -> bool:
         if route.run is not None:
             logs = tuple(route.run.logs_named(doc.get("name")))
+        if not self._adopt("descriptor", doc, route, logs):
+            return False
+        if route.run is not None:
             said = doc.get("configuration")
             with_configuration(route.run.header, said, route.run.settings)
         for log in logs:
             log.describe(doc.get("data_keys"))
-        return self._adopt(doc, route, logs)
+        return True
 
     def _event(
         self, doc: Doc, route: Route, logs: tuple[StreamLog, ...], now_s: float
@@ -216,10 +260,15 @@ class Router:
         return all(kept)
 
     def _resource(
-        self, doc: Doc, route: Route, logs: tuple[StreamLog, ...], now_s: float
+        self,
+        kind: str,
+        doc: Doc,
+        route: Route,
+        logs: tuple[StreamLog, ...],
+        now_s: float,
     ) -> bool:
         taken = route.run is None or route.run.references.add_resource(doc)
-        return taken and self._adopt(doc, route)
+        return taken and self._adopt(kind, doc, route)
 
     def _datum(
         self, doc: Doc, route: Route, logs: tuple[StreamLog, ...], now_s: float
@@ -235,25 +284,15 @@ class Router:
         kept = [self._datum(datum, route, logs, now_s) for datum in datums]
         return all(kept)
 
-    def _stream_resource(
-        self, doc: Doc, route: Route, logs: tuple[StreamLog, ...], now_s: float
-    ) -> bool:
-        if route.run is not None:
-            route.run.references.add_resource(doc)
-        return self._adopt(doc, route)
-
     def _stream_datum(
         self, doc: Doc, route: Route, logs: tuple[StreamLog, ...], now_s: float
     ) -> bool:
-        run, descriptor = route.run, doc.get("descriptor")
+        run = route.run
         if run is None:
             return True
-        child = self._children.get((route.key[0], str(descriptor)))
-        if child is None:
-            return False
         resource = run.references.resource(str(doc.get("stream_resource")))
         try:
-            for log in child.logs:
+            for log in logs:
                 if resource is not None:
                     log.add_stream_resource(resource)
                 log.add_stream_datum(doc)
@@ -270,9 +309,17 @@ class Router:
             route.late_until_s = now_s + self._patience.late_s
         return True
 
-    def _orphan(self, parent: Key, early: Early) -> None:
+    def _orphan(self, parent: Parent, early: Early) -> None:
         """Tell of a document whose run did not come; by name, if it has one."""
-        source, uid = parent
-        named = _PARENTS[early.name] == "run_start"
-        self.orphans.put(source, uid if named and uid_in(uid) else None)
+        source, kind, uid = parent
+        named = kind == _RUN and uid_in(uid) is not None
+        self.orphans.put(source, uid if named else None)
         self.reject("orphan", source)
+
+
+def _parents(name: str, doc: Doc, source: str) -> tuple[Parent, ...]:
+    """Return what a document belongs to, nothing if it does not name all of it."""
+    kinds = _PARENTS[name]
+    named = [(kind, doc.get(kind)) for kind in kinds]
+    found = tuple((source, kind, uid) for kind, uid in named if isinstance(uid, str))
+    return found if len(found) == len(kinds) else ()
