@@ -4,6 +4,7 @@ Documents from a network may name any file, so only those below folders that the
 deployment named are read. Documents that the user gave as a file may name any.
 """
 
+import errno
 import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -52,10 +53,7 @@ class Files:
             raise Undecodable(
                 f"{named[:200]} is not under a --data-root{self._advice()}"
             )
-        path = next((path for path in allowed if path.exists()), allowed[0])
-        if path.exists():
-            regular_size(path, path.stat())
-        return path
+        return next((path for path in allowed if _is_there(path)), allowed[0])
 
     def _candidates(self, named: str) -> Iterator[Path]:
         plain = posixpath.normpath(named)
@@ -112,6 +110,20 @@ def data_roots(texts: Sequence[str]) -> tuple[tuple[Path, ...], dict[str, Path]]
 def _split(text: str) -> tuple[str, str, str]:
     old, separator, new = text.partition("=")
     return (old, separator, new) if separator else ("", "", text)
+
+
+def _is_there(path: Path) -> bool:
+    """Whether there is such a file; Undecodable if it is no regular one, or cannot be.
+
+    Why one cannot be looked at, as in a folder of somebody else's, is told by reading it.
+    """
+    try:
+        regular_size(path, path.stat())
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise Undecodable(f"{path.name[:80]!r} is too long a name") from error
+        return False
+    return True
 
 
 def _named(resource: Mapping[str, Any]) -> str:

@@ -1,8 +1,10 @@
+import errno
 import os
 
 import pytest
 
-from xasnn_stream.assembly.decoders import Undecodable
+from xasnn_stream.assembly.decoders import NotReady, Undecodable
+from xasnn_stream.assembly.decoders.decoder import content
 from xasnn_stream.assembly.files import Files, data_roots
 from xasnn_stream.errors import UsageError
 
@@ -224,3 +226,23 @@ def test_files_that_were_moved_with_their_documents_are_found(folders):
     # What is nowhere is awaited where it should come.
     gone = beside.path_of(resource("/nsls2/data/iss/raw/gone.bin"))
     assert str(gone) == "/nsls2/data/iss/raw/gone.bin"
+
+
+def test_a_name_that_no_disk_takes_is_refused(files, folders):
+    with pytest.raises(Undecodable, match="too long a name"):
+        files.path_of(resource(folders / "data" / ("x" * 300)))
+
+
+def test_a_file_that_may_not_be_looked_at_is_told_of_when_it_is_read(
+    files, folders, monkeypatch
+):
+    # Whoever runs the tests may be allowed everything.
+    def forbidden(path, **_):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    scan = folders / "data/raw/scan.bin"
+    monkeypatch.setattr("pathlib.Path.stat", forbidden)
+
+    assert files.path_of(resource(scan)) == scan
+    with pytest.raises(NotReady, match="Permission denied"):
+        content(scan)
