@@ -112,10 +112,14 @@ def decode_document(
 
 
 def decode_line(line: bytes) -> tuple[str, dict[str, Any]]:
-    """Return name and document of one line `["name", {…}]`; FrameError otherwise."""
+    """Return name and document of one line; FrameError if it holds none.
+
+    A line is `["name", {…}]`, as of suitcase-jsonl, or `{"name": …, "doc": {…}}`, as of
+    Bluesky's JSONLinesWriter, which TiledWriter's backups are of.
+    """
     pair = _decode_json(line)
     match pair:
-        case [str(name), dict(doc)]:
+        case [str(name), dict(doc)] | {"name": str(name), "doc": dict(doc)}:
             return name, cast(dict[str, Any], doc)
         case _:
             raise FrameError("frame", f'not ["name", {{…}}]: {line[:40]!r}')

@@ -1,4 +1,4 @@
-"""Documents as JSON lines, `["start", {…}]` each, from a file or standard input."""
+"""Documents as JSON lines, from a file or standard input."""
 
 import os
 import select

@@ -222,7 +222,17 @@ def test_a_line_keeps_numbers_exactly():
     assert decoded["i"] == 7
 
 
-@pytest.mark.parametrize("line", [b'{"uid": 1}', b'["start"]', b'["start", 1]', b"1"])
+def test_a_line_of_blueskys_own_writer_is_read(tmp_path):
+    from bluesky.callbacks.json_writer import JSONLinesWriter
+
+    JSONLinesWriter(str(tmp_path), "run.jsonl")("start", {"uid": "a", "time": 1.5})
+    line = (tmp_path / "run.jsonl").read_bytes()
+    assert decode_line(line) == ("start", {"uid": "a", "time": 1.5})
+
+
+@pytest.mark.parametrize(
+    "line", [b'{"uid": 1}', b'["start"]', b'["start", 1]', b"1", b'{"name": "start"}']
+)
 def test_a_line_that_is_no_pair_of_name_and_document_is_refused(line):
     with pytest.raises(FrameError) as refused:
         decode_line(line)

@@ -40,6 +40,12 @@ def test_only_runs_that_are_over_are_given(path, store):
     assert store.finished_run("unknown") is None
 
 
+def test_files_of_blueskys_own_writer_are_stores_as_well(path, store):
+    path.write_text(text({"name": name, "doc": doc} for name, doc in run("a")))
+    (stored,) = store.finished_runs()
+    assert [name for name, _ in stored.documents()] == [name for name, _ in run("a")]
+
+
 def test_what_is_added_is_seen_at_the_next_look(path, store):
     *most, stop = run("b")
     path.write_text(text([*run("a"), *most]) + json.dumps(stop))
