@@ -230,7 +230,7 @@ class Assembler:
         if now_s < route.late_until_s and route.run.lacks(route.stop):
             return []
         patient = now_s < route.stopped_s + self._files.timeout_s
-        spectra, waits = route.sweeps.finish(route.stop, patient=patient)
+        spectra, waits = self._rest_of(route, route.stop, patient=patient)
         waited_s = max(0.0, now_s - max(route.stopped_s, route.late_until_s))
         if route.waited:
             spectra = [replace(spectrum, waited_s=waited_s) for spectrum in spectra]
@@ -243,21 +243,32 @@ class Assembler:
     def _close(self, key: Key, stop: Mapping[str, Any] | None) -> list[Spectrum]:
         """Forget a run; return the spectra that are left, without waiting for more."""
         route = self._router.routes[key]
-        found: list[Spectrum] = []
-        if route.sweeps is not None:
-            spectra, _ = route.sweeps.finish(stop, patient=False)
-            found = self._count(route, spectra)
+        spectra, _ = self._rest_of(route, stop)
+        found = self._count(route, spectra)
         self._forget(key, route)
         return found
 
     def _release(self, route: Route) -> list[Spectrum]:
         """Return the incomplete final spectra of a run that stays open."""
-        if route.sweeps is None:
-            return []
-        spectra, _ = route.sweeps.finish(None, patient=False)
+        spectra, _ = self._rest_of(route, None)
         found = self._count(route, spectra)
         route.released = True
         return found
+
+    def _rest_of(
+        self, route: Route, stop: Mapping[str, Any] | None, *, patient: bool = False
+    ) -> tuple[list[Spectrum], bool]:
+        """Return the spectra that are left of a run, and whether it waits for more.
+
+        Rows that are missing are counted once, however many sweeps they may be of.
+        """
+        if route.run is None or route.sweeps is None:
+            return [], False
+        spectra, waits = route.sweeps.finish(stop, patient=patient)
+        if not waits and not route.released:
+            missed = route.run.missing(stop)
+            self._counters.add("rows_missed_total", missed, source=route.key[0])
+        return spectra, waits
 
     def _forget(self, key: Key, route: Route) -> None:
         """Let go of a run for good; tell of its end if that came."""
@@ -280,6 +291,4 @@ class Assembler:
             if spectrum.problem is not None:
                 outcome = "unusable"
             self._counters.add("sweeps_total", outcome=outcome)
-            missed = spectrum.accounting.n_missed
-            self._counters.add("rows_missed_total", missed, source=route.key[0])
         return spectra

@@ -5,6 +5,8 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Protocol
 
+import numpy as np
+
 from xasnn_stream.assembly.axes import NO_ROWS, Rows, UnusableError, is_one_stream
 from xasnn_stream.assembly.decoders import NotReady, Undecodable
 from xasnn_stream.assembly.run import OpenRun, announced
@@ -225,7 +227,8 @@ class ByCutting:
         start, event = 0, self._last_event
         for cut in cuts:
             first, end = cut.first - self._dropped, cut.last - self._dropped
-            gapless = event + end - start
+            came = np.unique(self._pending.event[start:end])
+            gapless = event + int((came > event).sum())
             if end:
                 event = int(self._pending.event[end - 1])
             missing = event - gapless + (tail if cut is cuts[-1] else 0)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from xasnn_stream.assembly.accounting import MAX_ROWS
 from xasnn_stream.assembly.axes import (
     NO_ROWS,
     Rows,
@@ -187,8 +188,9 @@ class OpenRun:
 
 
 def announced(stop: Doc | None, stream: str) -> int | None:
-    """Return how many events the stop document says the stream has."""
+    """Return how many events the stop document says the stream has, `MAX_ROWS` at most."""
     num_events = stop.get("num_events") if stop is not None else None
     if not isinstance(num_events, Mapping):
         return None
-    return whole(cast(Doc, num_events).get(stream, 0))
+    found = whole(cast(Doc, num_events).get(stream, 0))
+    return None if found is None else min(found, MAX_ROWS)

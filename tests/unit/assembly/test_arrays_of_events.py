@@ -12,6 +12,7 @@ from .bench import Bench
 from .documents import SETTINGS, descriptor, event, start, stop
 
 POINTS = 5
+ROLES = ("i0", "it", "ir")
 SWEEPS = replace(
     SETTINGS,
     signals={**SETTINGS.signals, "if": Signal("if", optional=True)},
@@ -37,7 +38,7 @@ def test_axes_of_one_are_none(shape):
     (found,) = assembled(packed)
     (expected,) = assembled(arrays())
     np.testing.assert_array_equal(found.energy_ev, expected.energy_ev)
-    for role in ("i0", "it", "ir"):
+    for role in ROLES:
         np.testing.assert_array_equal(found.channels[role], expected.channels[role])
     assert (found.time, found.problem) == (expected.time, None)
 
@@ -99,3 +100,34 @@ def test_an_event_of_no_use_has_its_time_and_conditions(useless):
     assert found.problem is not None
     assert found.time == (101.0, 101.0)
     assert found.conditions == {"temperature_k": pytest.approx(400.0)}
+
+
+@pytest.mark.parametrize(
+    "segment",
+    [Segment("turning_points", min_points=2), Segment("fixed_count", points=60)],
+)
+@pytest.mark.parametrize("events", [1, 4, 8])
+def test_events_of_many_rows_are_cut_where_energies_say(segment, events):
+    up = 11500.0 + np.arange(60.0)
+    energy = np.concatenate([up, up[::-1], up, up[::-1]])
+    parts = np.split(energy, events)
+    sweeps = [{"energy": part, **dict.fromkeys(ROLES, part)} for part in parts]
+    settings = replace(SWEEPS, segment=segment)
+    found = assembled(*sweeps, settings=settings)
+    np.testing.assert_array_equal([s.energy_ev for s in found], energy.reshape(4, 60))
+    assert [s.accounting.n_missed for s in found] == [0] * 4
+    assert all(s.run.complete for s in found)
+
+
+def test_an_event_that_is_lost_is_one_that_is_missing():
+    up = 11500.0 + np.arange(60.0)
+    sweeps = [
+        {"energy": part, **dict.fromkeys(ROLES, part)} for part in (up, up[::-1]) * 2
+    ]
+    documents = [start(), descriptor()]
+    documents += [event(i + 1, **data) for i, data in enumerate(sweeps) if i != 1]
+    bench = Bench(replace(SWEEPS, segment=Segment("turning_points", min_points=2)))
+    found = bench.receive([*documents, stop(n_events=4)])
+    assert sum(s.accounting.n_missed for s in found) == 1
+    assert bench.counters.value("rows_missed_total") == 1
+    assert not any(s.run.complete for s in found[1:])

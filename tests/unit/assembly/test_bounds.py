@@ -6,7 +6,7 @@ import pytest
 
 from xasnn_stream.assembly.accounting import MAX_ROWS
 
-from .documents import event, scan, start
+from .documents import event, scan, start, stop
 
 
 @pytest.mark.parametrize(
@@ -37,6 +37,14 @@ def test_an_event_with_an_impossible_number_is_rejected_and_no_gap(bench, seq_nu
     assert bench.rejected("invalid") == 1
     assert spectrum.run.complete
     assert spectrum.accounting.n_missed == 0
+
+
+def test_no_more_rows_are_missed_than_a_run_can_have(bench):
+    (spectrum,) = bench.receive([*scan()[:-1], stop(n_events=2**53)])
+
+    assert not spectrum.run.complete
+    assert spectrum.accounting.n_missed == MAX_ROWS - 4
+    assert bench.counters.value("rows_missed_total") == MAX_ROWS - 4
 
 
 @pytest.mark.parametrize(
