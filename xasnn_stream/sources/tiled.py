@@ -242,17 +242,19 @@ def _from_address(server: str) -> Any:
 
 def _from_profile(server: str) -> Any:
     from tiled.client import from_profile
-    from tiled.profiles import ProfileNotFound, list_profiles
+    from tiled.profiles import load_profiles
 
-    key = os.environ.get(API_KEY)
-    try:
-        # A profile holds no key; without ours the client has its own ways.
-        return from_profile(
-            server.partition(":")[2], **({"api_key": key} if key else {})
-        )
-    except ProfileNotFound:
-        known = ", ".join(sorted(list_profiles())) or "none"
+    name = server.partition(":")[2]
+    profiles = load_profiles()
+    if name not in profiles:
+        known = ", ".join(sorted(profiles)) or "none"
         raise InvalidSourceError(
             f"{server}: Tiled knows no catalog of that name here, only: {known}; "
             "`tiled profile create` makes one known"
-        ) from None
+        )
+    _, profile = profiles[name]
+    key = os.environ.get(API_KEY)
+    # A profile holds no key; without ours the client has its own ways. A catalog that is
+    # read without a server wants none.
+    given = {"api_key": key} if key and "uri" in profile else {}
+    return from_profile(name, **given)

@@ -3,6 +3,7 @@ import pytest
 
 from xasnn_stream.errors import SourceError
 from xasnn_stream.sources.open import open_source
+from xasnn_stream.sources.tiled import API_KEY
 from xasnn_stream.telemetry.counters import Counters
 
 
@@ -120,3 +121,22 @@ def test_a_server_that_goes_away_ends_the_source(serve):
     with pytest.raises(SourceError, match="gone"):
         source.receive(1)
     source.close()
+
+
+@pytest.mark.parametrize(
+    ("profile", "given"),
+    [({"uri": "http://127.0.0.1:1"}, {"api_key": "k"}), ({"direct": {}}, {})],
+)
+def test_a_catalog_without_a_server_is_given_no_key(monkeypatch, profile, given):
+    asked = []
+
+    def from_profile(name, **options):
+        asked.append((name, options))
+        return Folder(Run("a"))
+
+    monkeypatch.setenv(API_KEY, "k")
+    monkeypatch.setattr("tiled.client.from_profile", from_profile)
+    monkeypatch.setattr("tiled.profiles.load_profiles", lambda: {"here": ("", profile)})
+    source = open_source("databroker:here", Counters())
+    source.close()
+    assert asked == [("here", given)]
