@@ -372,6 +372,19 @@ def test_the_state_of_the_daemon_is_said_in_words(site, page):
     assert page.text("#about") == "xasnn-stream 0.1.0"
 
 
+def test_a_model_of_several_profiles_is_named_once(site, page):
+    model = {"name": "pt-l3-xanes", "sha256": "a" * 64, "device": "cpu"}
+    other = {"name": "pd-k-xanes", "sha256": "b" * 64, "device": "cpu"}
+    site.status |= {"models": {"step": model, "palladium": other, "fly": model}}
+    page.open()
+    assert page.text("#model").split("\n") == [
+        "pt-l3-xanes",
+        "aaaaaaaa on cpu, profiles step, fly",
+        "pd-k-xanes",
+        "bbbbbbbb on cpu, profile palladium",
+    ]
+
+
 def test_the_page_fits_a_phone(site, page):
     site.add(*[final(n, sample="a sample with a long name " * 8) for n in range(1, 9)])
     page.open()

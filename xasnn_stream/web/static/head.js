@@ -104,9 +104,22 @@ function drawStatus(status) {
   const lost = sources.filter((address) => connected[address] === false);
   lines(at("sources"), sources.map((address) => `${lost.includes(address) ? "○ not connected:" : "●"} ${address}`));
   at("sources").classList.toggle("bad", lost.length > 0);
-  lines(at("model"), Object.entries(models).flatMap(([profile, { name, sha256, device }]) =>
-    [name, `${String(sha256).slice(0, 8)} on ${device}, profile ${profile}`]));
+  lines(at("model"), readers(models));
   words.say(at("about"), `xasnn-stream ${status.version ?? ""}`);
+}
+
+// Each model once, with the profiles whose spectra it reads.
+function readers(models) {
+  const found = new Map();
+  for (const [profile, { name, sha256, device }] of Object.entries(models)) {
+    const key = [name, sha256, device].join("\n");
+    found.set(key, [...(found.get(key) ?? []), profile]);
+  }
+  return [...found].flatMap(([key, profiles]) => {
+    const [name, sha256, device] = key.split("\n");
+    const noun = profiles.length > 1 ? "profiles" : "profile";
+    return [name, `${sha256.slice(0, 8)} on ${device}, ${noun} ${profiles.join(", ")}`];
+  });
 }
 
 // The first line in bold, others small; all of them on hovering.
