@@ -170,7 +170,7 @@ class ByCutting:
             whole = over and not run.axis.unnamed
             place = Place(self._cutter.next_sweep, complete=whole)
             return [*self._given(over=True), unusable(run, error, place)], False
-        tail = max(announced(stop, run.axis.name) or 0, run.axis.promised) - self._used
+        tail = run.axis.expected(announced(stop, run.axis.name)) - self._used
         cuts = self._cutter.end(whole=over)
         self._cut(cuts, over=over, tail=max(tail, 0), last=over)
         found = self._given(over=True)
@@ -182,8 +182,9 @@ class ByCutting:
     def _nothing(self, place: Place) -> Spectrum:
         """Say why a run that is over has no sweep at all."""
         run, axis = self.run, self.run.axis
-        if axis.promised > self._used:
-            rows = f"{axis.promised - self._used} of {axis.promised} rows"
+        promised = axis.expected(None)
+        if promised > self._used:
+            rows = f"{promised - self._used} of {promised} rows"
             return unusable(run, NotReady(f"{rows} are not in their files"), place)
         nothing = run.no_events(axis)
         if self._used:

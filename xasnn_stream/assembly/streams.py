@@ -36,7 +36,7 @@ class StreamLog:
     """Columns that an event may have once for all its rows: conditions."""
     rows: EventRows = field(default_factory=EventRows)
     promised: int = 0
-    """Rows of files that StreamDatums told of."""
+    """The highest index of StreamDatums, each of which stands for one or more rows."""
     given_up: bool = False
     """Whether files that no document named yet are not waited for any more."""
     external: dict[str, Doc] = field(default_factory=lambda: dict[str, Doc]())
@@ -166,13 +166,26 @@ class StreamLog:
         if self.refused or (self.unnamed and not self.given_up):
             return 0
         try:
-            return min(
-                (sum(a.available() for a in files) for files in self._growing.values()),
-                default=0,
-            )
+            rows = [
+                sum(a.available() for a in files) for files in self._growing.values()
+            ]
         except Undecodable as error:
             self.refused = str(error)
             return 0
+        return 0 if self._unlike() else min(rows, default=0)
+
+    def _unlike(self) -> str:
+        """Say which keys have not as many rows to an index; it may yet prove untrue."""
+        told = {k: max(a.told_per_index for a in f) for k, f in self._growing.items()}
+        sure = {k: max(a.per_index for a in f) for k, f in self._growing.items()}
+        most = max(sure, key=lambda key: sure[key], default="")
+        least = min(told, key=lambda key: told[key], default="")
+        if not most or sure[most] <= told[least]:
+            return ""
+        return (
+            f"stream {self.name!r} has {sure[most]} rows of {most!r} to {told[least]} of "
+            f"{least!r}; its detectors must have the same collections_per_event"
+        )
 
     def count(self) -> int:
         """Return how many rows there are, in events or files that grow."""
@@ -182,10 +195,16 @@ class StreamLog:
         """Return how many of the rows told of are missing, and may yet come."""
         if self.grows:
             available = 0 if self.unnamed else self.available()
-            missing = max(self.promised, announced or 0) - available
+            missing = self.expected(announced) - available
         else:
             missing = self.rows.missing(announced)
         return 0 if self.refused else missing
+
+    def expected(self, announced: int | None) -> int:
+        """Return how many rows of files were told of, or events `announced`."""
+        arrays = [array for files in self._growing.values() for array in files]
+        per_index = max((array.per_index for array in arrays), default=1)
+        return max(self.promised, announced or 0) * per_index
 
     def forget(self, seq_num: int) -> None:
         """Let go of the arrays of an event that became a sweep."""
@@ -199,8 +218,8 @@ class StreamLog:
         files are awaited, Undecodable if they are of no use.
         """
         found = self._grown(after) if self.grows else None
-        if self.refused:
-            raise Undecodable(self.refused)
+        if refused := self.refused or self._unlike():
+            raise Undecodable(refused)
         if found is not None:
             return found
         numbers = self.rows.after(after, gapless=gapless)

@@ -1,6 +1,6 @@
 """An array in a file that grows while the run goes on: StreamResource and StreamDatum."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
@@ -38,7 +38,8 @@ class GrowingArray:
 
     A row is a step along the first axis of the dataset. What the documents mean is up to
     the consolidators of bluesky-tiled-plugins, which also serve them in Tiled; the rows
-    are read here, each once, with bounds. The shape in `data_key` is not believed.
+    are read here, each once, with bounds. Of the shape in `data_key` only this is believed,
+    and only if the file bears it out: that every index stands for as many rows.
 
     Raises Undecodable if the resource is none that can be read.
     """
@@ -58,13 +59,30 @@ class GrowingArray:
         self._consolidator = _consolidator(resource, parameters, path)
         self._dataset = self._consolidator.adapter_parameters()["dataset"]
         multiplier = parameters.get("multiplier")
-        self._per_index = (
+        shape = data_key.get("shape")
+        self._told = (
             whole_number(multiplier, 1, _MAX_MULTIPLIER, "multiplier")
             if _is_given(multiplier)
-            else 1
+            else _leading(shape)
         )
+        doubtful = self._told > 1 and not _is_given(multiplier)
+        self._dimensions = len(cast(Sequence[Any], shape)) if doubtful else None
         self._promised = 0
         self._known = 0
+
+    @property
+    def told_per_index(self) -> int:
+        """How many rows an index of a StreamDatum stands for, as the documents say."""
+        return self._told
+
+    @property
+    def per_index(self) -> int:
+        """How many rows an index stands for: what a shape says may be wrong.
+
+        A shape is believed as soon as the file has more rows than indices were promised.
+        """
+        sure = self._dimensions is None or self._known > self._promised
+        return self._told if sure else 1
 
     def consume(self, datum: Mapping[str, Any]) -> None:
         """Take note of rows promised by a StreamDatum; one that comes again adds none.
@@ -94,10 +112,12 @@ class GrowingArray:
             try:
                 with opened(self._path) as file:
                     found = dataset_at(file, self._dataset, self._path)
+                    if self._dimensions not in (None, len(found.shape)):
+                        self._told, self._dimensions = 1, None
                     self._known = max(self._known, rows_in(found))
             except NotReady:
                 pass
-        return min(self._known, promised)
+        return min(self._known, self._rows_promised())
 
     def read(self, first: int, last: int) -> NDArray[np.generic]:
         """Return rows `first` to `last`, the latter excluded: `(rows,)` or `(rows, …)`.
@@ -119,7 +139,7 @@ class GrowingArray:
 
     def _rows_promised(self) -> int:
         shape = cast(tuple[int, ...], self._consolidator.shape)
-        return shape[0] * self._per_index
+        return shape[0] * self._told
 
 
 def _consolidator(
@@ -138,6 +158,13 @@ def _consolidator(
         "parameters": {"dataset": dataset},
     }
     return module.consolidator_factory(plain, {"data_keys": {name: {"shape": [1]}}})
+
+
+def _leading(shape: Any) -> int:
+    """Return the first length of a shape, 1 if it can be no number of rows."""
+    lengths = cast(Sequence[Any], shape) if isinstance(shape, list | tuple) else ()
+    first = lengths[0] if lengths else 1
+    return first if type(first) is int and 1 <= first <= _MAX_MULTIPLIER else 1
 
 
 def _is_given(value: Any) -> bool:

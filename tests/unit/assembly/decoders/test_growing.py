@@ -82,6 +82,32 @@ def test_several_frames_of_an_index_are_several_rows(file):
     assert array.available() == 20
 
 
+@pytest.mark.parametrize(("shape", "dimensions"), [([5], 1), ([5, 3], 2)])
+def test_a_shape_that_the_file_bears_out_says_how_many_rows_an_index_has(
+    tmp_path, shape, dimensions
+):
+    path = tmp_path / "panda.h5"
+    with h5py.File(path, "w") as opened:
+        opened["encoder"] = np.zeros((40, 3)[:dimensions])
+    array = growing(path, {"shape": shape})
+    array.consume(datum(0, 4))
+
+    assert (array.available(), array.per_index) == (20, 5)
+
+
+@pytest.mark.parametrize(("shape", "dimensions"), [([5], 1), ([5], 2)])
+def test_a_shape_that_the_file_does_not_bear_out_says_nothing(
+    tmp_path, shape, dimensions
+):
+    path = tmp_path / "panda.h5"
+    with h5py.File(path, "w") as opened:
+        opened["encoder"] = np.zeros((40, 5)[:dimensions])
+    array = growing(path, {"shape": shape})
+    array.consume(datum(0, 40))
+
+    assert (array.available(), array.per_index) == (40, 1)
+
+
 def test_a_file_that_is_not_there_yet_has_no_rows(tmp_path):
     array = growing(tmp_path / "late.h5")
     array.consume(datum(0, 10))
