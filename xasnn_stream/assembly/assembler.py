@@ -1,13 +1,17 @@
 """Documents in, spectra out: opens runs, gives them their documents, closes them.
 
-Nothing here raises, whatever documents come: they come from a network.
+Nothing here raises, whatever documents come: they come from a network, and a program
+that ended would read the same ones again when it starts. A run that makes it fail after all
+has a rejected result.
 """
 
+import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from xasnn_stream.assembly.collect import collector
 from xasnn_stream.assembly.files import Files
@@ -22,10 +26,14 @@ from xasnn_stream.assembly.settings import AssemblySettings
 from xasnn_stream.spectrum import RunEnded, Spectrum
 from xasnn_stream.telemetry.counters import Counters
 
+logger = logging.getLogger(__name__)
+
 MAX_OPEN_RUNS = 256
 """Runs kept open; beyond it the one longest untouched is closed."""
 
 _MAX_FINISHED = 10_000
+
+T = TypeVar("T")
 
 
 class Assembler:
@@ -103,7 +111,7 @@ class Assembler:
         the one that grew last first.
         """
         grown = [
-            (route.received_s, route.sweeps, route)
+            (route.received_s, route.sweeps.so_far, route)
             for key, route in self._router.routes.items()
             if key[0] in sources and route.sweeps and route.received_s is not None
         ]
@@ -112,8 +120,8 @@ class Assembler:
             route.received_s = None
         return [
             (spectrum, received_s)
-            for received_s, sweeps, _ in grown
-            for spectrum in sweeps.so_far()
+            for received_s, so_far, route in grown
+            for spectrum in _tried(route, so_far) or []
         ]
 
     def release_idle_runs(self) -> list[Spectrum]:
@@ -132,7 +140,7 @@ class Assembler:
                 released += self._close_when_whole(key, route, now_s)
                 continue
             silent_s = now_s - route.touched_s
-            whole = route.run is not None and route.run.has_announced_rows
+            whole = bool(_tried(route, partial(_has_announced_rows, route)))
             if silent_s > self._patience.dead_s:
                 released += self._close(key, None)
             elif not route.released and silent_s > self._patience.before_release(whole):
@@ -199,26 +207,38 @@ class Assembler:
         while len(self._router.routes) >= self._max_open_runs:
             longest = min(self._router.routes.items(), key=lambda kr: kr[1].touched_s)
             spectra += self._close(longest[0], longest[1].stop)
-        settings = choose(doc, self._settings)
         route = Route(key, None, now_s)
-        if settings is None:
-            self._counters.add("runs_ignored_total")
-        else:
-            header = read_header(doc, uid, settings, source)
-            route.run = OpenRun(settings, header, self._files)
+        try:
+            route.run = self._opened(doc, uid, source)
+        except Exception:  # whatever it is, it ends this run and no other
+            logger.exception("run %s of %s cannot be begun", uid, source)
+            self._router.reject("failed", source)
+        if route.run is not None:
             route.sweeps = collector(route.run)
+        else:
+            self._counters.add("runs_ignored_total")
         for served in self._router.open(key, route):
             spectra += self._served(served, now_s)
         return spectra
+
+    def _opened(
+        self, start: Mapping[str, Any], uid: str, source: str
+    ) -> OpenRun | None:
+        """Return a run as the profile reads it that takes it, None if none does."""
+        settings = choose(start, self._settings)
+        if settings is None:
+            return None
+        header = read_header(start, uid, settings, source)
+        return OpenRun(settings, header, self._files)
 
     def _served(self, route: Route, now_s: float) -> list[Spectrum]:
         """Return what a run can tell after one of its documents, received at `now_s`.
 
         What came in time may be read late: it is no reason to wait any less for others.
         """
-        spectra = route.sweeps.advance() if route.sweeps is not None else []
-        if spectra:
-            spectra = self._count(route, spectra)
+        spectra: list[Spectrum] = []
+        if route.sweeps is not None:
+            spectra = self._count(route, _tried(route, route.sweeps.advance) or [])
         if route.stop is not None and route.key in self._router.routes:
             spectra += self._close_when_whole(route.key, route, now_s)
         return spectra
@@ -227,7 +247,8 @@ class Assembler:
         """Close a run whose stop came, unless documents or files may still come."""
         if route.run is None or route.sweeps is None or route.stop is None:
             return self._close(key, route.stop)
-        if now_s < route.late_until_s and route.run.lacks(route.stop):
+        lacks = partial(route.run.lacks, route.stop)
+        if now_s < route.late_until_s and _tried(route, lacks):
             return []
         patient = now_s < route.stopped_s + self._files.timeout_s
         spectra, waits = self._rest_of(route, route.stop, patient=patient)
@@ -264,9 +285,10 @@ class Assembler:
         """
         if route.run is None or route.sweeps is None:
             return [], False
-        spectra, waits = route.sweeps.finish(stop, patient=patient)
+        rest = _tried(route, partial(route.sweeps.finish, stop, patient=patient))
+        spectra, waits = rest or route.sweeps.finish(stop, patient=False)
         if not waits and not route.released:
-            missed = route.run.missing(stop)
+            missed = _tried(route, partial(route.run.missing, stop)) or 0
             self._counters.add("rows_missed_total", missed, source=route.key[0])
         return spectra, waits
 
@@ -292,3 +314,16 @@ class Assembler:
                 outcome = "unusable"
             self._counters.add("sweeps_total", outcome=outcome)
         return spectra
+
+
+def _has_announced_rows(route: Route) -> bool:
+    return route.run is not None and route.run.has_announced_rows
+
+
+def _tried(route: Route, attempt: Callable[[], T]) -> T | None:
+    """Return what a run gives when asked; None if that fails, which ends the run."""
+    try:
+        return attempt()
+    except Exception as error:  # whatever it is, it ends this run and no other
+        route.spoil(error)
+        return None

@@ -1,6 +1,7 @@
 """Which run a document belongs to, and what becomes of it there."""
 
-from collections.abc import Collection, Iterator, Mapping
+import logging
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, cast
@@ -15,8 +16,11 @@ from xasnn_stream.assembly.orphans import Orphans
 from xasnn_stream.assembly.pages import unrolled, unrolled_datums
 from xasnn_stream.assembly.patience import Patience
 from xasnn_stream.assembly.run import OpenRun
+from xasnn_stream.assembly.spoilt import Spoilt
 from xasnn_stream.assembly.streams import StreamLog
 from xasnn_stream.telemetry.counters import Counters
+
+logger = logging.getLogger(__name__)
 
 Doc = Mapping[str, Any]
 Key = tuple[str, str]
@@ -64,6 +68,13 @@ class Route:
     waited: bool = False
     children: list[Parent] = field(default_factory=lambda: list[Parent]())
 
+    def spoil(self, error: Exception) -> None:
+        """Give up a run that made this program fail, and say so once; others go on."""
+        source, uid = self.key
+        if self.run is not None and not isinstance(self.sweeps, Spoilt):
+            logger.error("run %s of %s is given up", uid, source, exc_info=error)
+            self.sweeps = Spoilt(self.run, error)
+
 
 @dataclass(frozen=True, slots=True)
 class _Child:
@@ -71,6 +82,9 @@ class _Child:
 
     route: Route
     logs: tuple[StreamLog, ...] = ()
+
+
+_Receiver = Callable[[Doc, Route, tuple[StreamLog, ...], float], bool]
 
 
 class Router:
@@ -83,7 +97,7 @@ class Router:
         self._patience = patience
         self._children: dict[Parent, tuple[_Child, ...]] = {}
         self._held = Held()
-        self._receivers = {
+        self._receivers: Mapping[str, _Receiver] = {
             "descriptor": self._descriptor,
             "event": self._event,
             "event_page": self._event_page,
@@ -135,8 +149,7 @@ class Router:
             return None
         (child,) = owners
         child.route.touched_s = now_s
-        if not self._event(doc, child.route, child.logs, now_s):
-            self.reject("invalid", source)
+        self._take(self._event, doc, child, now_s)
         return child.route
 
     def forget(self, key: Key) -> Route:
@@ -172,15 +185,25 @@ class Router:
     def _given(
         self, name: str, doc: Doc, parent: Parent, now_s: float
     ) -> Iterator[Route]:
-        source = parent[0]
         for owner in self._owners(parent):
             owner.route.touched_s = now_s
-            if self._receivers[name](doc, owner.route, owner.logs, now_s):
+            if self._take(self._receivers[name], doc, owner, now_s):
                 yield owner.route
-            else:
-                self.reject("invalid", source)
         if name in _HAVE_CHILDREN:
-            yield from self._late((source, name, str(doc.get("uid"))))
+            yield from self._late((parent[0], name, str(doc.get("uid"))))
+
+    def _take(self, receive: _Receiver, doc: Doc, owner: _Child, now_s: float) -> bool:
+        """Give a document to its run; False, and counted, if it cannot be used."""
+        route = owner.route
+        try:
+            taken = receive(doc, route, owner.logs, now_s)
+        except Exception as error:  # whatever it is, it ends this run and no other
+            route.spoil(error)
+            self.reject("failed", route.key[0])
+            return True
+        if not taken:
+            self.reject("invalid", route.key[0])
+        return taken
 
     def _owners(self, parent: Parent) -> tuple[_Child, ...]:
         """Return what is known under a name: a run itself, or its descriptor or file.

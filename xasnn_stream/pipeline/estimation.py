@@ -5,6 +5,7 @@ import queue
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
@@ -21,7 +22,7 @@ from xasnn_stream.pipeline.flow import (
 )
 from xasnn_stream.recovery.missing import Missing
 from xasnn_stream.results import ResultLog
-from xasnn_stream.spectrum import RunEnded, Spectrum
+from xasnn_stream.spectrum import Reason, RunEnded, Spectrum
 from xasnn_stream.telemetry.counters import Counters
 
 logger = logging.getLogger(__name__)
@@ -36,6 +37,10 @@ class Estimator(Protocol):
     @property
     def device(self) -> str:
         """Where it computes."""
+        ...
+
+    def warm_up(self) -> None:
+        """Compute something known; raises if the device or the model is broken."""
         ...
 
     def estimate(self, spectra: Sequence[Spectrum]) -> list[Estimate]:
@@ -133,7 +138,7 @@ class Estimation:
             slot, self._slot = self._slot, {}
         for engine, sweeps in self._by_engine(list(slot.values())):
             started = time.monotonic()
-            estimates = engine.estimate([sweep.spectrum for sweep in sweeps])
+            estimates = _estimates(engine, [sweep.spectrum for sweep in sweeps])
             published = time.monotonic()
             waited = [published - sweep.received_s for sweep in sweeps]
             self._partials.publish(estimates, waited, engine.device)
@@ -145,7 +150,7 @@ class Estimation:
         """Estimate sweeps of one profile and append the results to the log."""
         duration = partial(self._counters.observe, "stage_duration_seconds")
         started = time.monotonic()
-        estimates = engine.estimate([sweep.spectrum for sweep in sweeps])
+        estimates = _estimates(engine, [sweep.spectrum for sweep in sweeps])
         computed = time.monotonic()
         waited = [computed - sweep.received_s for sweep in sweeps]
         before = self._log.newest
@@ -196,6 +201,27 @@ class Estimation:
         counters.add("estimates_total", verdict=estimate.verdict)
         for name, descriptor in estimate.descriptors.items():
             counters.observe("descriptor_std", descriptor.std, descriptor=name)
+
+
+def _estimates(engine: Estimator, spectra: Sequence[Spectrum]) -> list[Estimate]:
+    """Return one estimate per spectrum; one that makes the engine fail is rejected alone.
+
+    A restart would read it again, and fail again. If the engine fails without it, too, the
+    process must end.
+    """
+    try:
+        return engine.estimate(spectra)
+    except Exception as error:  # whatever it is, it must not take other sweeps along
+        engine.warm_up()
+        if len(spectra) > 1:
+            return [found for one in spectra for found in _estimates(engine, [one])]
+        (spectrum,) = spectra
+        if spectrum.problem is not None:
+            raise
+        run = spectrum.run
+        logger.exception("sweep %d of run %s made the engine fail", run.sweep, run.uid)
+        text = f"the engine failed on it: {error!r:.200}; the log has it whole"
+        return engine.estimate([replace(spectrum, problem=Reason("failed", text))])
 
 
 def _key(sweep: Sweep) -> tuple[str, str]:

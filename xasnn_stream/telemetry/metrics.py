@@ -37,13 +37,14 @@ REJECTIONS = (
     "body",
     "invalid",
     "orphan",
+    "failed",
 )
 """Why a document was rejected.
 
 `multipart`: a message of several frames; `oversized`: longer than any document; `frame`:
 not `prefix name body`; `name`: unknown document name; `pickle`: not opened, or with more
 than plain data in it; `body`: undecodable; `invalid`: lacks what the event model requires,
-or says what cannot be; `orphan`: belongs to no open run.
+or says what cannot be; `orphan`: belongs to no open run; `failed`: made this program fail.
 """
 
 

@@ -6,7 +6,7 @@ import pytest
 from xasnn_stream.assembly.assembler import Assembler
 from xasnn_stream.pipeline import Limits
 
-from .acting import Recorded, run_documents, uids
+from .acting import Recorded, run_documents, uids, wait_until
 
 
 def test_every_matched_run_has_one_result_and_is_counted(pipeline_of, log):
@@ -188,6 +188,38 @@ def test_a_thread_that_dies_is_reported_and_nothing_hangs(
     assert "died" in caplog.text
     assert pipeline.stop(10)
     assert not pipeline.finished.is_set()
+
+
+def _failing_for(uid, estimate):
+    def replaced(spectra):
+        if any(s.run.uid == uid and s.problem is None for s in spectra):
+            raise RuntimeError("what nobody thought of")
+        return estimate(spectra)
+
+    return replaced
+
+
+def test_a_sweep_that_makes_the_engine_fail_is_rejected_alone(
+    pipeline_of, engine, log, caplog
+):
+    caplog.set_level("CRITICAL")
+    engine.estimate = _failing_for("run-3", engine.estimate)
+    source = Recorded(d for n in range(6) for d in run_documents(f"run-{n}"))
+    pipeline, _, deaths = pipeline_of(source)
+    assert pipeline.finished.wait(10)
+    verdicts = {d.estimate["run"]["uid"]: d.estimate["verdict"] for d in log.read(0, 9)}
+    assert len(verdicts) == 6
+    assert [uid for uid, v in verdicts.items() if v == "rejected"] == ["run-3"]
+    assert not deaths
+
+
+def test_a_device_that_is_broken_is_a_death_and_no_rejection(pipeline_of, engine, log):
+    engine.estimate = _failing_for("run", engine.estimate)
+    engine.warm_up = lambda: 1 / 0
+    _, _, deaths = pipeline_of(Recorded(run_documents("run")))
+    wait_until(lambda: deaths)
+    assert isinstance(deaths[0][1], ZeroDivisionError)
+    assert log.newest == 0
 
 
 def test_an_engine_that_answers_too_little_is_a_death_not_a_mix_up(
