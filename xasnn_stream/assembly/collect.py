@@ -177,7 +177,16 @@ class ByCutting:
         if not run.made:
             place = Place(complete=over and tail <= 0, n_missed=max(tail, 0))
             found.append(self._nothing(place))
+        elif over and tail > 0 and not cuts:
+            found.append(self._lost(tail))
         return found, False
+
+    def _lost(self, n_missed: int) -> Spectrum:
+        """Say that rows behind the last sweep are missing, which may have been sweeps."""
+        uid, sweep = self.run.header.uid, self._cutter.next_sweep
+        text = f"{n_missed} rows of run {uid} are missing behind sweep {sweep - 1}"
+        place = Place(sweep, complete=False, n_missed=n_missed)
+        return self.run.spectrum(place, problem=Reason("incomplete", text))
 
     def _nothing(self, place: Place) -> Spectrum:
         """Say why a run that is over has no sweep at all."""

@@ -112,6 +112,17 @@ def test_rows_of_a_lost_last_datum_are_missed_by_collections(file):
     assert (last.run.complete, last.accounting.n_missed) == (False, 60 * 5)
 
 
+@pytest.mark.parametrize("last", [ROWS // 2 + 10, ROWS // 2 + 40])
+def test_sweeps_that_were_lost_behind_the_last_are_told_of(file, last):
+    up, lost = sweeps([*documents(file, {}, (last,)), stop(ROWS)])
+
+    assert (up.run.sweep, up.run.complete) == (0, True)
+    assert (lost.run.sweep, lost.run.complete) == (1, False)
+    assert lost.accounting.n_missed == ROWS - last
+    assert lost.problem is not None
+    assert lost.problem.code == "incomplete"
+
+
 def test_keys_with_other_numbers_of_collections_are_not_laid_beside_each_other(file):
     shapes = five(KEYS[1:])
 
