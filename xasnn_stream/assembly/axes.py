@@ -147,7 +147,8 @@ def clocked(
 ) -> Rows:
     """Return energies and channels of streams that have clocks of their own.
 
-    They are interpolated to the times of the slowest; see `clocks.together`.
+    They are interpolated to the times of the slowest with a channel; see
+    `clocks.together`.
     """
     axis = settings.energy.stream
     energy = _energies(tables[axis], settings, header)
@@ -158,7 +159,7 @@ def clocked(
             values["energy"] = energy
         if values:
             series.append((_times(role, tables, settings, header), values))
-    time, columns = together(series)
+    time, columns = together(series, smooth=("energy",))
     found = columns.pop("energy")
     return Rows(found, columns, np.arange(1, len(time) + 1), time)
 

@@ -1,7 +1,7 @@
 """When rows were taken, and rows of different clocks at the same times."""
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,16 +41,20 @@ def times(
 
 
 @np.errstate(over="ignore", invalid="ignore")  # readings may be anything
-def together(series: Sequence[Series]) -> tuple[FloatArray, dict[str, FloatArray]]:
+def together(
+    series: Sequence[Series], smooth: Collection[str] = ()
+) -> tuple[FloatArray, dict[str, FloatArray]]:
     """Return columns of several clocks on one: times `(rows,)`, columns by name.
 
     Each of the series is its times in s, `(rows,)`, and columns `(rows,)` or
     `(rows, k)`; a name should be in one of them only. Rows without a time are dropped,
     and as few more as let time rise. The common clock is that of the series with the
     fewest rows in the span that all have; its own readings stay as they are. A series
-    more than five times as dense is first averaged over blocks, each from half-way
-    after the previous common time to half-way before the next. Then readings are
-    interpolated linearly. Nothing is sorted by energy.
+    of nothing but `smooth` columns, as the position of what moves, gives the clock only
+    if there is no other: on its path little is lost between two rows, in a spectrum
+    much is. A series more than five times as dense as the clock is first averaged over
+    blocks, each from half-way after the previous common time to half-way before the
+    next. Then readings are interpolated linearly. Nothing is sorted by energy.
 
     What remains: a reading x(t) between two rows Δt apart is wrong by up to x''Δt²/8,
     an average over Δt by x''Δt²/24; interpolated noise is up to halved in variance and
@@ -67,7 +71,9 @@ def together(series: Sequence[Series]) -> tuple[FloatArray, dict[str, FloatArray
     first = max(at_s[0] for at_s, _ in ordered)
     last = min(at_s[-1] for at_s, _ in ordered)
     inside = [(at_s >= first) & (at_s <= last) for at_s, _ in ordered]
-    slowest = min(range(len(ordered)), key=lambda i: int(inside[i].sum()))
+    every = range(len(ordered))
+    clocks = [i for i in every if not set(ordered[i][1]) <= set(smooth)] or every
+    slowest = min(clocks, key=lambda i: int(inside[i].sum()))
     grid = ordered[slowest][0][inside[slowest]]
     if len(grid) > 1:
         ordered = [

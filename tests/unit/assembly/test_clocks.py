@@ -143,6 +143,29 @@ def test_the_common_clock_is_that_of_the_slowest_within_all():
     assert found["a"] == pytest.approx(at_s, abs=1e-12)
 
 
+def test_what_moves_smoothly_is_brought_to_the_readings_however_few_rows_it_has():
+    position = np.arange(0.0, 10.0, 1.0)
+    readings = np.arange(0.25, 9.0, 0.1)
+    i0 = np.cos(40 * readings)
+    series = [(position, {"energy": 2 * position}), (readings, {"i0": i0})]
+
+    at_s, found = together(series, smooth=("energy",))
+
+    assert np.array_equal(at_s, readings)
+    assert np.array_equal(found["i0"], i0)
+    assert found["energy"] == pytest.approx(2 * readings, abs=1e-12)
+
+
+def test_a_smooth_column_beside_a_reading_has_the_clock_of_the_reading():
+    slow = np.arange(0.0, 10.0, 1.0)
+    fast = np.arange(0.0, 10.0, 0.4)
+    series = [(slow, {"energy": slow, "i0": slow}), (fast, {"it": fast})]
+
+    at_s, _ = together(series, smooth=("energy",))
+
+    assert at_s.tolist() == slow.tolist()
+
+
 def test_rows_of_one_clock_stay_as_they_are():
     at_s = np.sort(np.random.default_rng(1).uniform(0, 1, 50))
     a, b = np.random.default_rng(2).normal(size=(2, 50))
@@ -323,7 +346,7 @@ def recovered(trajectory, encoder_hz, frames_hz):
         within = opened[:, None] + (np.arange(100) + 0.5) / 100 / frames_hz
         counts = (flux(within) * absorption(trajectory(within))).mean(axis=1)
         series.append((opened + 0.5 / frames_hz + BEGAN, {"if": counts}))
-    at_s, found = together(series)
+    at_s, found = together(series, smooth=("energy",))
     energy = trajectory(at_s - BEGAN)
     mu = absorption(energy)
     fluorescence = found["if"] / found["i0"] - mu if frames_hz else np.zeros(1)
@@ -334,12 +357,21 @@ def recovered(trajectory, encoder_hz, frames_hz):
     )
 
 
-@pytest.mark.parametrize("encoder_hz", [1000, 2500, 5000])
+@pytest.mark.parametrize("encoder_hz", [100, 250, 1000, 2500, 5000])
 def test_ion_chambers_and_encoder_come_together_without_loss(encoder_hz):
     energy, transmission, _ = recovered(slow_at_the_edge, encoder_hz, 0)
 
     assert energy < 0.02
     assert transmission < 1e-4  # of the step, on rows 0.01 to 0.04 eV apart
+
+
+@pytest.mark.parametrize("encoder_hz", [100, 250, 1000])
+def test_a_spectrum_of_half_a_second_loses_nothing_between_its_rows(encoder_hz):
+    """At 2000 eV/s, readings 2 eV apart: interpolated, they would be off by 8 %."""
+    energy, transmission, _ = recovered(lambda s: uniform(60 * s), encoder_hz, 0)
+
+    assert energy < 0.02
+    assert transmission < 1e-4
 
 
 @pytest.mark.parametrize("encoder_hz", [1000, 2500, 5000])
