@@ -15,6 +15,14 @@ from xasnn_stream.errors import ProfileError
 from xasnn_stream.profile.files import read_profile, read_value
 from xasnn_stream.profile.hints import hint
 from xasnn_stream.profile.model import ProfileModel
+from xasnn_stream.profile.streams import unknown_streams
+
+
+_ELSEWHERE = {
+    "cleaning.excluded": "elements are left out by exclude of the signal, as in "
+    "signals.if.exclude"
+}
+"""What to write instead of keys that no hint would lead away from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +83,15 @@ def _resolve(
         values = read_profile(name_or_path)
         for key, value in overrides.items():
             _override(values, key, value)
-        model = ProfileModel.model_validate(values)
     except ProfileError as error:
         return None, [str(error)]
+    mistakes = unknown_streams(values)
+    try:
+        model = ProfileModel.model_validate(values)
     except ValidationError as error:
-        return None, [_sentence(mistake) for mistake in error.errors()]
+        return None, [*map(_sentence, error.errors()), *mistakes]
+    if mistakes:
+        return None, mistakes
     canonical = json.dumps(
         model.model_dump(mode="json", by_alias=True),
         sort_keys=True,
@@ -115,6 +127,8 @@ def _sentence(mistake: ErrorDetails) -> str:
     where = ".".join(str(part) for part in mistake["loc"])
     if mistake["type"] == "extra_forbidden":
         *parents, name = mistake["loc"]
+        if where in _ELSEWHERE:
+            return f"{where}: unknown key; {_ELSEWHERE[where]}"
         return f"{where}: unknown key{hint(str(name), _keys_at(parents))}"
     if mistake["type"] == "missing":
         return f"{where}: is required"

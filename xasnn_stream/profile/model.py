@@ -148,22 +148,6 @@ class ProfileModel(Section):
             )
         return self
 
-    @model_validator(mode="after")
-    def _names_its_streams(self) -> "ProfileModel":
-        if not self.streams:
-            return self
-        named = {"energy.stream": self.energy.stream}
-        for role, signal in self.signals.items():
-            named[f"signals.{role}.stream"] = signal.stream or self.energy.stream
-        for name, stream in self.streams.items():
-            if stream.clock is not None and stream.clock.trigger_edges is not None:
-                named[f"streams.{name}.clock"] = stream.clock.trigger_edges.pulses
-        for place, stream in named.items():
-            if stream not in self.streams:
-                known = ", ".join(self.streams)
-                raise ValueError(f"{place}: {stream!r} is none of streams: {known}")
-        return self
-
     def assembly(self) -> AssemblySettings:
         """Return what assembly needs to know."""
         metadata = self.metadata

@@ -1,7 +1,7 @@
 """The parts of a profile that say which streams there are, and how they are cut."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import (
     Field,
@@ -180,3 +180,33 @@ class SegmentModel(Section):
     def settings(self) -> Segment:
         """Return the segmentation as plain data."""
         return Segment(**self.model_dump())
+
+
+def unknown_streams(values: Mapping[str, Any]) -> list[str]:
+    """Return a sentence for each stream that `values`, a profile as read, does not have.
+
+    Looks at the values by themselves, so that nothing else that is wrong hides it.
+    """
+    streams, energy, signals = (
+        _section(values, key) for key in ("streams", "energy", "signals")
+    )
+    if not streams:
+        return []
+    named = {"energy.stream": energy.get("stream", "primary")}
+    for role in signals:
+        named[f"signals.{role}.stream"] = _section(signals, role).get("stream")
+    for name in streams:
+        clock = _section(_section(streams, name), "clock")
+        pulses = _section(clock, "trigger_edges").get("from")
+        named[f"streams.{name}.clock"] = pulses
+    known = ", ".join(map(str, streams))
+    return [
+        f"{place}: {stream!r} is none of streams: {known}"
+        for place, stream in named.items()
+        if isinstance(stream, str) and stream not in streams
+    ]
+
+
+def _section(values: Mapping[Any, Any], key: Any) -> Mapping[Any, Any]:
+    value = values.get(key)
+    return cast(Mapping[Any, Any], value) if isinstance(value, Mapping) else {}

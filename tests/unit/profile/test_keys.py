@@ -201,3 +201,28 @@ def test_a_mistake_is_named_with_its_place(changes, says):
     mistakes = check_profile("sim-step", changes)
 
     assert any(says in mistake for mistake in mistakes), mistakes
+
+
+def test_every_stream_that_is_not_there_is_named_beside_other_mistakes():
+    changes = {
+        "energy.hc": -1,
+        "signals.i0.stream": "chamber",
+        "signals.it.stream": "cell",
+        "streams.encoder.clock": {"trigger_edges": {"from": "pulses"}},
+    }
+
+    mistakes = check_profile("iss-fly", changes)
+
+    known = "is none of streams: chambers, encoder"
+    assert mistakes[0].startswith("energy.hc: ")
+    assert mistakes[1:] == [
+        f"signals.i0.stream: 'chamber' {known}",
+        f"signals.it.stream: 'cell' {known}",
+        f"streams.encoder.clock: 'pulses' {known}",
+    ]
+
+
+@pytest.mark.parametrize("odd", [None, 3, "a", [], ["a"], {"a": None}, {1: 2}])
+@pytest.mark.parametrize("section", ["streams", "energy", "signals"])
+def test_sections_of_another_kind_are_mistakes_as_well(section, odd):
+    assert check_profile("iss-fly", {section: odd})
