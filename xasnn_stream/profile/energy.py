@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from xasnn_stream.assembly.settings import Bragg, Energy, Quantity
 from xasnn_stream.profile.section import (
@@ -10,6 +10,7 @@ from xasnn_stream.profile.section import (
     Name,
     Positive,
     Quantitative,
+    QuantityModel,
     Section,
 )
 
@@ -55,6 +56,13 @@ class EnergyModel(Section):
     sign: Literal[-1, 1] = Field(
         default=1, description="bragg: the angle grows (1) or falls (-1) with the count"
     )
+
+    @field_validator("pulses_per_deg", "d_spacing")
+    @classmethod
+    def _is_not_zero(cls, value: QuantityModel | None) -> QuantityModel | None:
+        if value is not None and value.default == 0:
+            raise ValueError("cannot be 0")
+        return value
 
     @model_validator(mode="after")
     def _is_whole(self) -> "EnergyModel":

@@ -157,6 +157,14 @@ def test_a_segment_has_the_defaults_of_assembly():
             {"signals.i0.saturation": {"above": 1, "below": 2}},
             "below (2.0) must be less than above",
         ),
+        (
+            {"energy": {"kind": "bragg", "key": "a", "d_spacing": 0}},
+            "energy.d_spacing: cannot be 0",
+        ),
+        (
+            {"energy.pulses_per_deg": {"path": "a", "default": 0}},
+            "energy.pulses_per_deg: cannot be 0",
+        ),
         ({"streams": {"a": {"stream": "a"}}}, "'primary' is none of streams: a"),
         (
             {
