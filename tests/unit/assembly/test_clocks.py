@@ -156,6 +156,38 @@ def test_what_moves_smoothly_is_brought_to_the_readings_however_few_rows_it_has(
     assert found["energy"] == pytest.approx(2 * readings, abs=1e-12)
 
 
+def test_a_motion_is_followed_between_its_rows_and_left_at_no_rest():
+    position = np.concatenate(
+        (np.arange(0.0, 6.3, 0.1), 6.3 + np.arange(1e-6, 1.0, 0.1))
+    )
+    energy = np.where(position < 6.3, 500 * np.cos(position / 2), 500 * np.cos(3.15))
+    readings = np.arange(0.005, 7.0, 0.01)
+    truth = np.where(readings < 6.3, 500 * np.cos(readings / 2), 500 * np.cos(3.15))
+
+    _, found = together(
+        [(position, {"energy": energy}), (readings, {"i0": readings})], ("energy",)
+    )
+
+    # On straight lines it would be off by 500 / 4 * 0.1² / 8 = 0.16.
+    moving = (readings > 0.2) & (readings < 6.0)
+    assert np.abs(found["energy"] - truth)[moving].max() < 0.02
+    assert found["energy"].min() == energy.min()
+    assert found["energy"].max() <= energy.max()
+
+
+def test_a_position_that_is_none_touches_only_what_lies_beside_it():
+    position = np.arange(0.0, 10.0, 1.0)
+    energy = np.where(position == 5.0, np.nan, position**2)
+    readings = np.arange(0.25, 9.0, 0.5)
+
+    _, found = together(
+        [(position, {"energy": energy}), (readings, {"i0": readings})], ("energy",)
+    )
+
+    none = readings[np.isnan(found["energy"])]
+    assert none.tolist() == [4.25, 4.75, 5.25, 5.75]
+
+
 def test_a_smooth_column_beside_a_reading_has_the_clock_of_the_reading():
     slow = np.arange(0.0, 10.0, 1.0)
     fast = np.arange(0.0, 10.0, 0.4)
