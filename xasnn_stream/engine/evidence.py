@@ -3,15 +3,16 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 
 from xasnn_stream.engine.batch import Batch
 from xasnn_stream.engine.context import Context
-from xasnn_stream.engine.intake import has_reference, is_given, needed_roles
+from xasnn_stream.engine.intake import ROLES, has_reference, is_given, needed_roles
 from xasnn_stream.engine.settings import EngineSettings
 from xasnn_stream.estimate import Descriptor
-from xasnn_stream.physics.signals.counts import CHANNEL_REASONS, EXCLUDED, PLATEAU, USED
+from xasnn_stream.physics.signals.counts import CHANNEL_REASONS, PLATEAU, USED
 from xasnn_stream.physics.signals.single import plateau
 from xasnn_stream.spectrum import FloatArray, Run, Spectrum
 from xasnn_stream.uncertainty.novelty import TESTS
@@ -97,7 +98,7 @@ def gather(
         ),
         spacing=(float(batch.spacing[row, 0]), float(batch.spacing[row, 1])),
         foreseen_step_std=_foreseen(batch, row),
-        elements=_broken(batch, row),
+        elements=_broken(context.settings, batch, row),
         damping=_damping(batch, row),
         thickness=_thickness(context, spectrum, batch, row),
         excess=_known(float(batch.sample.excess[row])),
@@ -169,12 +170,16 @@ def _thickness(
     return float(batch.sample.normalized.edge_step[row])
 
 
-def _broken(batch: Batch, row: int) -> tuple[tuple[int, str], ...]:
+def _broken(
+    settings: EngineSettings, batch: Batch, row: int
+) -> tuple[tuple[int, str], ...]:
     codes = batch.cleaned.absorption.elements[row].tolist()
+    excluded = settings.excluded.get(ROLES[settings.mode][1], ())
+    numbers = (n for n in count() if n not in excluded)
     return tuple(
-        (k, CHANNEL_REASONS[code])
-        for k, code in enumerate(codes)
-        if code not in (USED, EXCLUDED)
+        (n, CHANNEL_REASONS[code])
+        for n, code in zip(numbers, codes, strict=False)
+        if code != USED
     )
 
 

@@ -93,7 +93,7 @@ def measured(read: Readings, settings: EngineSettings, valid: Tensor) -> Measure
     factor = torch.where(corrected == signal, 1.0, corrected / signal)
     elements = valid.new_zeros((len(valid), 0), dtype=torch.long)
     if signal.dim() == 3:
-        summed = sum_channels(signal, valid, settings.cleaning.excluded, corrected)
+        summed = sum_channels(signal, valid, corrected)
         corrected, elements = summed.counts, summed.codes
     is_transmission = settings.mode == "transmission"
     formula = transmission if is_transmission else fluorescence

@@ -27,7 +27,7 @@ class Cleaning:
     beam is moved (`jumps`), and energies are corrected by the reference channel
     (`align`); else each is only reported. `rebin` averages points over the bins of a step
     scan, `denoise` names a denoiser of `physics`. `dead_time` says how fluorescence
-    counts are corrected, `excluded` which elements of the detector are not summed.
+    counts are corrected.
     """
 
     deglitch: bool = True
@@ -36,7 +36,6 @@ class Cleaning:
     rebin: bool = False
     denoise: Denoising = "none"
     dead_time: Literal["none", "done_by_detector", "icr_ocr"] = "none"
-    excluded: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +57,8 @@ class EngineSettings:
     `counts_per_unit` has, by role, the counts in one unit of a reading (of its product
     with the sweep's `dwell`, where there is one); without it noise is read from the
     spectrum. `ranges` has, by role, the sizes |reading| as it came, lowest and highest,
-    that can be trusted.
+    that can be trusted. `excluded` has, by role, the elements of a detector that a sweep
+    comes without: the others keep their numbers.
     """
 
     profile: str
@@ -71,6 +71,9 @@ class EngineSettings:
     )
     ranges: Mapping[str, tuple[float, float]] = field(
         default_factory=lambda: dict[str, tuple[float, float]]()
+    )
+    excluded: Mapping[str, tuple[int, ...]] = field(
+        default_factory=lambda: dict[str, tuple[int, ...]]()
     )
     cleaning: Cleaning = field(default_factory=Cleaning)
     normalization: Normalization = field(default_factory=Normalization)

@@ -186,6 +186,11 @@ class ProfileModel(Section):
                 for role, signal in self.signals.items()
                 if signal.range is not None
             },
+            excluded={
+                role: tuple(signal.exclude)
+                for role, signal in self.signals.items()
+                if signal.exclude
+            },
             cleaning=Cleaning(**self.cleaning.model_dump()),
             normalization=Normalization(**self.normalization.model_dump()),
             quality=QualityLimits(**self.quality.model_dump()),

@@ -1,14 +1,12 @@
 """The parts of a profile that say how readings become normalized spectra."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, StrictBool, StrictInt, ValidationInfo, field_validator
 
 from xasnn_stream.engine.settings import Cleaning, Grid, QualityLimits
 from xasnn_stream.physics.settings import Denoising, Normalization
 from xasnn_stream.profile.section import Number, Positive, Section
-
-Index = Annotated[StrictInt, Field(ge=0)]
 
 _CLEANING = Cleaning()
 _QUALITY = QualityLimits()
@@ -27,10 +25,6 @@ class CleaningModel(Section):
         default=_CLEANING.dead_time,
         description="how fluorescence counts are corrected: by the incoming over the "
         "outgoing rate of each element, or not any more",
-    )
-    excluded: tuple[Index, ...] = Field(
-        default=_CLEANING.excluded,
-        description="elements of the fluorescence detector to leave out, counted from 0",
     )
     jumps: Literal["flag", "repair"] = Field(
         default=_CLEANING.jumps,

@@ -28,10 +28,11 @@ def yields(absorption):
 def read(load, foil, sweep):
     """A function: the estimate of such counts, with what the profile says of them."""
 
-    def estimate(i0, counts, **cleaning):
+    def estimate(i0, counts, excluded=(), **cleaning):
         engine = load(
             foil,
             mode="fluorescence",
+            excluded={"if": excluded},
             cleaning=Cleaning(**cleaning),
             quality=QualityLimits(min_edge_step=0.001),
         )
@@ -67,13 +68,13 @@ def test_an_element_that_fails_is_left_out_and_named(read, yields, sweep, spoil,
     assert found.quality.edge_step == pytest.approx(step, rel=1e-12)
 
 
-def test_an_excluded_element_is_no_reason(read, yields, sweep):
+def test_an_element_that_fails_has_its_number_among_those_excluded(read, yields, sweep):
     i0, true = yields(sweep)
-    found = read(i0, {"if": true}, excluded=(2,))
-    rest = read(i0, {"if": np.delete(true, 2, -1)})
-    assert found.verdict == "ok"
-    step = rest.quality.edge_step
-    assert found.quality.edge_step == pytest.approx(step, rel=1e-12)
+    broken = true.copy()
+    broken[:, 2] = 0.0
+    found = read(i0, {"if": broken}, excluded=(0, 3, 9))
+    assert [r.code for r in found.reasons] == ["detector"]
+    assert "4 (dead)" in found.reasons[0].text
 
 
 def test_dead_time_is_corrected_where_the_profile_says_so(read, yields, sweep):

@@ -169,7 +169,13 @@ def test_all_mistakes_are_listed_at_once(written):
             "signals: dwell cannot be optional",
         ),
         ("cleaning.rebin", "yes", "cleaning.rebin: input should be a valid"),
-        ("cleaning.excluded", [-1], "cleaning.excluded.0: input should be greater"),
+        ("signals.i0.exclude", [-1], "signals.i0.exclude.0: input should be greater"),
+        (
+            "cleaning.excluded",
+            [1],
+            "cleaning.excluded: unknown key; elements are left out by exclude of the "
+            "signal, as in signals.if.exclude",
+        ),
         ("cleaning.deglitch", "no", "cleaning.deglitch: input should be a valid"),
         ("quality.max_noise", True, "quality.max_noise: input should be a valid"),
     ],
@@ -248,7 +254,7 @@ def test_a_detector_of_several_elements_is_a_list_of_keys(written):
         written(
             mode="fluorescence",
             signals={"i0": {"key": "I0"}, "if": elements, **rates},
-            cleaning={"dead_time": "icr_ocr", "excluded": [1]},
+            cleaning={"dead_time": "icr_ocr"},
         )
     )
 
@@ -256,7 +262,7 @@ def test_a_detector_of_several_elements_is_a_list_of_keys(written):
         "xs1", Quantity(default=5.0), more=("xs2",)
     )
     assert profile.assembly.signals["ocr"].keys == ("out1", "out2")
-    assert profile.engine.cleaning == Cleaning(dead_time="icr_ocr", excluded=(1,))
+    assert profile.engine.cleaning == Cleaning(dead_time="icr_ocr")
 
 
 def test_rules_become_plain_conditions(written):

@@ -7,7 +7,6 @@ are `batch x points x channels`.
 # torch's stubs leave these functions untyped:
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,8 +17,8 @@ from xasnn_stream.errors import UsageError
 
 DeadTime = Literal["none", "done_by_detector", "icr_ocr"]
 
-USED, EXCLUDED, DEAD, SATURATED, NOT_FINITE = range(5)
-CHANNEL_REASONS = ("used", "excluded", "dead", "saturated", "not_finite")
+USED, DEAD, SATURATED, NOT_FINITE = range(4)
+CHANNEL_REASONS = ("used", "dead", "saturated", "not_finite")
 """Names of the codes that `channel_doubts` returns."""
 
 PLATEAU = 5
@@ -95,29 +94,23 @@ class Summed:
 
 
 def sum_channels(
-    channels: Tensor,
-    valid: Tensor,
-    excluded: Sequence[int] = (),
-    corrected: Tensor | None = None,
+    channels: Tensor, valid: Tensor, corrected: Tensor | None = None
 ) -> Summed:
-    """Add the channels of a detector that work and are not excluded.
+    """Add the channels of a detector that work.
 
-    `channels` is `batch x points x channels`; `excluded` are indices of channels. What is
-    added is `corrected`, alike, where given: corrected for dead time, readings of a
-    saturated channel do not stand still any more. A row without a channel left sums to
-    zero.
+    `channels` is `batch x points x channels`. What is added is `corrected`, alike, where
+    given: corrected for dead time, readings of a saturated channel do not stand still any
+    more. A row without a channel left sums to zero.
     """
     added = channels if corrected is None else corrected
-    codes = channel_doubts(channels, valid, excluded)
+    codes = channel_doubts(channels, valid)
     broken = (~added.isfinite() & valid.unsqueeze(-1)).any(1) & (codes == USED)
     codes = torch.where(broken, NOT_FINITE, codes)
     used = (codes == USED).unsqueeze(1)
     return Summed(torch.where(used, added, 0.0).sum(-1), codes)
 
 
-def channel_doubts(
-    channels: Tensor, valid: Tensor, excluded: Sequence[int] = ()
-) -> Tensor:
+def channel_doubts(channels: Tensor, valid: Tensor) -> Tensor:
     """Return a code of `CHANNEL_REASONS` for every channel, `batch x channels`.
 
     Dead is a channel whose mean is below 1 % of the median channel's, or which never
@@ -137,8 +130,6 @@ def channel_doubts(
     codes[(at_top >= PLATEAU) & (high > _FEW_COUNTS)] = SATURATED
     codes[still | (mean <= _DEAD_BELOW * typical)] = DEAD
     codes[bad] = NOT_FINITE
-    if excluded:
-        codes[:, list(excluded)] = EXCLUDED
     return codes
 
 

@@ -66,16 +66,16 @@ def test_a_wrong_name_or_a_missing_rate_is_refused():
         dead_time(roi, "icr_ocr", roi)
 
 
-def test_dead_saturated_excluded_and_broken_channels_are_left_out_with_their_reason():
-    channels = counts(1000, channels=6)
+def test_dead_saturated_and_broken_channels_are_left_out_with_their_reason():
+    channels = counts(1000, channels=5)
     channels[..., 1] = 0
     channels[..., 2] = channels[..., 2].clamp(max=1000)
     channels[:, 10:17, 2] = 1000
     channels[..., 3] *= 1e-3
     channels[:, 7, 4] = torch.nan
-    summed = sum_channels(channels, ROW, excluded=[5])
+    summed = sum_channels(channels, ROW)
     names = [CHANNEL_REASONS[code] for code in summed.codes[0].tolist()]
-    assert names == ["used", "dead", "saturated", "dead", "not_finite", "excluded"]
+    assert names == ["used", "dead", "saturated", "dead", "not_finite"]
     assert torch.equal(summed.counts, channels[..., 0])
 
 
