@@ -237,9 +237,12 @@ class StreamLog:
         time, *scalars = self.rows.row(seq_num)
         plain = dict(zip(self._plain, scalars, strict=False))
         columns: dict[str, NDArray[np.generic]] = {}
-        if not self._is_scalar(plain):
-            for key, value in self._arrays.get(seq_num, {}).items():
-                columns.update(self._columns(key, value))
+        is_scalar = self._is_scalar(plain)
+        for key, value in self._arrays.get(seq_num, {}).items():
+            if is_scalar and not (isinstance(value, str) and key in self.wanted):
+                continue  # an array beside readings is none of them
+            found = self._columns(key, value)
+            columns |= {n: c for n, c in found.items() if len(c) == 1 or not is_scalar}
         lengths = {len(column) for column in columns.values()} or {1}
         if len(lengths) > 1:
             sizes = ", ".join(f"{k!r} {len(c)}" for k, c in sorted(columns.items()))
@@ -251,7 +254,7 @@ class StreamLog:
         return Table(columns, np.full(n, seq_num), np.full(n, time))
 
     def _is_scalar(self, plain: Mapping[str, float]) -> bool:
-        """Whether an event holds one reading each; an array among them is none."""
+        """Whether an event holds one reading each."""
         return any(
             not math.isnan(value) and key not in self.repeated
             for key, value in plain.items()

@@ -16,6 +16,7 @@ from xasnn_stream.assembly.decoders.decoder import (
     NotReady,
     Undecodable,
     regular_size,
+    whole_number,
 )
 
 MAX_VALUES = 2**25
@@ -42,7 +43,8 @@ Parameters = Mapping[str, Any]
 def dataset(path: Path, parameters: Parameters, data_key: Parameters) -> Columns:
     """Read the dataset that `dataset` (or `path`, `key`) names; one of records by field.
 
-    Where none is named, it is that of an area detector.
+    Where none is named, it is that of an area detector. A datum that has a
+    `point_number` is that point's frames, `frame_per_point` of them; else it is all.
     """
     named = next(
         (parameters[k] for k in ("dataset", "path", "key") if k in parameters),
@@ -50,7 +52,8 @@ def dataset(path: Path, parameters: Parameters, data_key: Parameters) -> Columns
     )
     with opened(path) as file:
         found = dataset_at(file, named, path)
-        values = read_rows(found, 0, rows_in(found), path)
+        first, last = _frames(parameters, rows_in(found), path)
+        values = read_rows(found, first, last, path)
     if values.dtype.names is None:
         return {"": values}
     records = cast(Any, values)
@@ -104,6 +107,19 @@ def xspress3(path: Path, parameters: Parameters, data_key: Parameters) -> Column
         raise NotReady(f"{path} has no regions of interest in {ATTRIBUTES} yet")
     rows = min(map(len, columns.values()))
     return {name: column[:rows] for name, column in columns.items()}
+
+
+def _frames(parameters: Parameters, rows: int, path: Path) -> tuple[int, int]:
+    """Return the first row of a datum, and the one behind its last."""
+    if "point_number" not in parameters:
+        return 0, rows
+    each = whole_number(
+        parameters.get("frame_per_point") or 1, 1, MAX_VALUES, "frame_per_point"
+    )
+    point = whole_number(parameters["point_number"], 0, MAX_VALUES, "point_number")
+    if (point + 1) * each > rows:
+        raise NotReady(f"{path} has {rows} of {(point + 1) * each} rows")
+    return point * each, (point + 1) * each
 
 
 def library() -> Any:

@@ -5,7 +5,7 @@ import h5py
 import numpy as np
 import pytest
 
-from xasnn_stream.assembly.decoders import DECODERS, Undecodable
+from xasnn_stream.assembly.decoders import DECODERS, NotReady, Undecodable
 from xasnn_stream.assembly.decoders.hdf5 import ATTRIBUTES, MAX_VALUES
 
 read = DECODERS["hdf5"]
@@ -236,3 +236,20 @@ def test_records_whose_fields_lie_over_each_other_are_refused(path):
 
     with pytest.raises(Undecodable, match="lie over each other"):
         read(path, HERE, {})
+
+
+def test_a_datum_of_a_point_is_its_frames(path):
+    with h5py.File(path, "w") as file:
+        file["entry/data/data"] = np.arange(6.0)
+
+    def of_point(number, each=None):
+        parameters = {"point_number": number, "frame_per_point": each}
+        return read(path, parameters, {})[""].tolist()
+
+    assert read(path, {}, {})[""].tolist() == [0, 1, 2, 3, 4, 5]
+    assert of_point(4) == [4]
+    assert of_point(1, 2) == [2, 3]
+    with pytest.raises(NotReady, match="6 of 8 rows"):
+        of_point(3, 2)
+    with pytest.raises(Undecodable, match="point_number"):
+        of_point(-1)
