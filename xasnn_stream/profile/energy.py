@@ -69,6 +69,10 @@ class EnergyModel(Section):
         law = self.pulses_per_deg is not None and self.d_spacing is not None
         if self.kind == "bragg" and not law:
             raise ValueError("bragg needs pulses_per_deg and d_spacing")
+        if self.kind == "bragg" and self.unit != "eV":
+            raise ValueError(
+                f"unit {self.unit} is that of a column or array; bragg makes eV"
+            )
         # A site profile that says kind: column may inherit the rest of a law.
         if "kind" not in self.model_fields_set and self.pulses_per_deg is not None:
             raise ValueError("pulses_per_deg is of use only with kind: bragg")
@@ -79,10 +83,10 @@ class EnergyModel(Section):
         bragg = None
         if self.kind == "bragg" and self.pulses_per_deg and self.d_spacing:
             bragg = Bragg(
-                counts_per_degree=self.pulses_per_deg.settings(),
-                d_spacing=self.d_spacing.settings(),
+                counts_per_degree=_needed(self.pulses_per_deg),
+                d_spacing=_needed(self.d_spacing),
                 hc=self.hc,
-                offset_deg=self.offset.settings(),
+                offset_deg=_needed(self.offset),
                 fold=self.count_fold,
                 sign=float(self.sign),
             )
@@ -91,3 +95,12 @@ class EnergyModel(Section):
 
 
 _ZERO = {"default": 0.0}
+
+
+def _needed(constant: QuantityModel) -> Quantity:
+    """Return a constant that is NaN, not zero, where no path has a number.
+
+    A law with one constant less gives energies that look like any other.
+    """
+    found = constant.settings()
+    return found if constant.default is not None else replace(found, default=math.nan)

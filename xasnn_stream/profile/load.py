@@ -17,7 +17,6 @@ from xasnn_stream.profile.hints import hint
 from xasnn_stream.profile.model import ProfileModel
 from xasnn_stream.profile.streams import unknown_streams
 
-
 _ELSEWHERE = {
     "cleaning.excluded": "elements are left out by exclude of the signal, as in "
     "signals.if.exclude"
@@ -90,6 +89,7 @@ def _resolve(
         model = ProfileModel.model_validate(values)
     except ValidationError as error:
         return None, [*map(_sentence, error.errors()), *mistakes]
+    mistakes += model.contradictions()
     if mistakes:
         return None, mistakes
     canonical = json.dumps(

@@ -1,5 +1,6 @@
 """The keys of a profile, what they mean, and what their values may be."""
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -8,7 +9,6 @@ from pydantic import (
     StrictStr,
     ValidationInfo,
     field_validator,
-    model_validator,
 )
 
 from xasnn_stream.assembly.settings import AssemblySettings, Lookup
@@ -134,19 +134,38 @@ class ProfileModel(Section):
             raise ValueError(str(error)) from error
         return model
 
-    @model_validator(mode="after")
-    def _has_rates_of_every_element(self) -> "ProfileModel":
+    def contradictions(self) -> list[str]:
+        """Return a sentence for all keys that are right alone, but not beside others."""
+        return [*self._of_rates(), *self._of_streams()]
+
+    def _of_rates(self) -> Iterator[str]:
         if self.cleaning.dead_time != "icr_ocr":
-            return self
-        counts = [
-            len(signal.columns) if signal is not None else 0
-            for signal in (self.signals.get(role) for role in ("if", "icr", "ocr"))
-        ]
-        if len(set(counts)) > 1 or not counts[0]:
-            raise ValueError(
-                "cleaning.dead_time icr_ocr needs if, icr and ocr, as many"
+            return
+        detector = [self.signals.get(role) for role in ("if", "icr", "ocr")]
+        elements = {(len(s.columns), *sorted(set(s.exclude))) for s in detector if s}
+        if None in detector or len(elements) > 1:
+            yield (
+                "cleaning.dead_time icr_ocr needs if, icr and ocr, of as many elements "
+                "and with the same exclude"
             )
-        return self
+
+    def _of_streams(self) -> Iterator[str]:
+        """Yield what is wrong where rows of one stream only are read."""
+        own = self.energy.stream
+        streams = {role: s.stream or own for role, s in self.signals.items()}
+        if self.energy.kind == "array":
+            own = next(iter(streams.values()))
+            why = f"energy.kind array needs all signals in one stream, {own}"
+        elif self.segment.kind == "per_event":
+            why = (
+                "segment.kind per_event needs all signals in the stream of the energy, "
+                f"{own}"
+            )
+        else:
+            return
+        for role, stream in streams.items():
+            if stream != own:
+                yield f"{why}, not signals.{role}.stream {stream}"
 
     def assembly(self) -> AssemblySettings:
         """Return what assembly needs to know."""

@@ -128,6 +128,24 @@ class SignalModel(Section):
             )
         if self.expression is not None and self.keys_from is not None:
             raise ValueError("keys_from goes with key or keys, not with expression")
+        if self.expression is not None and self.exclude:
+            raise ValueError("exclude goes with key or keys, not with expression")
+        return self
+
+    @model_validator(mode="after")
+    def _leaves_an_element(self) -> "SignalModel":
+        there = len(self.columns)
+        # Of one column, and of a list in the run, only runs tell how many there are.
+        if there < 2 or self.keys_from is not None:
+            return self
+        absent = sorted(n for n in set(self.exclude) if n >= there)
+        if absent:
+            raise ValueError(
+                f"exclude {', '.join(map(str, absent))}: there are {there} elements, "
+                "counted from 0"
+            )
+        if len(set(self.exclude)) == there:
+            raise ValueError("exclude leaves no element")
         return self
 
     @model_validator(mode="after")

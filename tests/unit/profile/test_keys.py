@@ -187,6 +187,27 @@ def test_a_segment_has_the_defaults_of_assembly():
             "streams.primary.decoder: there is no decoder 'xspres3' (did you mean "
             "xspress3?)",
         ),
+        (
+            {"segment.kind": "per_event", "signals.it.stream": "other"},
+            "segment.kind per_event needs all signals in the stream of the energy, "
+            "primary, not signals.it.stream other",
+        ),
+        (
+            {"signals.i0": {"expression": "a + b", "exclude": [1]}},
+            "signals.i0: exclude goes with key or keys, not with expression",
+        ),
+        (
+            {
+                "energy": {
+                    "kind": "bragg",
+                    "key": "a",
+                    "unit": "keV",
+                    "pulses_per_deg": 1,
+                    "d_spacing": 3.1,
+                }
+            },
+            "energy: unit keV is that of a column or array; bragg makes eV",
+        ),
         ({"energy": 7}, "energy: must be a section of keys, not 7"),
         ({"energy.kind": "bragg"}, "bragg needs pulses_per_deg and d_spacing"),
         ({"energy.pulses_per_deg": 9}, "pulses_per_deg is of use only with kind"),
@@ -209,6 +230,45 @@ def test_a_mistake_is_named_with_its_place(changes, says):
     mistakes = check_profile("sim-step", changes)
 
     assert any(says in mistake for mistake in mistakes), mistakes
+
+
+RATES = {
+    f"signals.{role}": {"keys": [f"{role}1", f"{role}2"], "exclude": [1]}
+    for role in ("if", "icr", "ocr")
+} | {"cleaning.dead_time": "icr_ocr"}
+
+
+def test_rates_leave_out_the_elements_that_counts_leave_out():
+    assert check_profile("sim-step", RATES) == []
+    (mistake,) = check_profile("sim-step", RATES | {"signals.icr.exclude": []})
+    assert mistake == (
+        "cleaning.dead_time icr_ocr needs if, icr and ocr, of as many elements and with "
+        "the same exclude"
+    )
+
+
+def test_elements_are_excluded_only_where_there_are_such():
+    keys = {"keys": ["a", "b", "c"]}
+    for exclude, says in (
+        ([0, 3], "exclude 3: there are 3 elements, counted from 0"),
+        ([0, 1, 2], "exclude leaves no element"),
+    ):
+        changes = {"signals.it": keys | {"exclude": exclude}}
+        assert check_profile("sim-step", changes) == [f"signals.it: {says}"]
+    listed = keys | {"exclude": [3], "keys_from": "XDI._dtc"}
+    assert check_profile("sim-step", {"signals.it": listed}) == []
+    assert check_profile("sim-step", {"signals.it.exclude": [3]}) == []
+
+
+def test_contradictions_are_listed_together():
+    several = {"segment.kind": "per_event", "signals.it.stream": "other"}
+
+    mistakes = check_profile("sim-step", RATES | several | {"signals.icr.exclude": [0]})
+
+    assert [mistake.split()[0] for mistake in mistakes] == [
+        "cleaning.dead_time",
+        "segment.kind",
+    ]
 
 
 def test_every_stream_that_is_not_there_is_named_beside_other_mistakes():
