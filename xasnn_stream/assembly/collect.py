@@ -214,7 +214,7 @@ class ByCutting:
         rows = self.run.rows(table)
         self._used = int(table.event[-1])
         self._pending = self._pending.then(rows)
-        return self._cutter.feed(rows.energy_ev, rows.event)
+        return self._cutter.feed(rows.energy_ev)
 
     def _given(self, *, over: bool) -> list[Spectrum]:
         """Return the spectra of cuts, in order, as far as conditions are there."""
@@ -312,7 +312,7 @@ class AsAWhole:
     def _spectra(self, rows: Rows, n_missed: int, *, over: bool) -> list[Spectrum]:
         run = self.run
         cutter = Cutter(run.settings.segment)
-        cuts = cutter.feed(rows.energy_ev, rows.event) + cutter.end(whole=over)
+        cuts = cutter.feed(rows.energy_ev) + cutter.end(whole=over)
         if not cuts:
             text = f"run {run.header.uid} holds no sweep in {len(rows)} rows"
             none = Reason("no_signal", text) if len(rows) else run.no_events(run.axis)

@@ -2,13 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Literal
 
 import numpy as np
 
 from xasnn_stream.assembly.settings import Segment
-from xasnn_stream.assembly.table import IntArray
 from xasnn_stream.spectrum import FloatArray
 
 Direction = Literal["up", "down"]
@@ -86,12 +84,12 @@ class _Rows:
 
 
 class Cutter:
-    """Cuts the rows of one run into sweeps, as they come.
+    """Cuts the rows of one run into sweeps, as they come; not those `per_event`.
 
-    What it returns does not depend on how rows were divided over calls, but the rows of
-    an event come in one. Rows at a rest of exactly one energy where energies turn are
-    in no sweep but for one; those of a rest with noise are within `trim_ev`. The ends
-    of a run count as turning points: a monochromator rests there, too.
+    What it returns does not depend on how rows were divided over calls. Rows at a rest
+    of exactly one energy where energies turn are in no sweep but for one; those of a
+    rest with noise are within `trim_ev`. The ends of a run count as turning points: a
+    monochromator rests there, too.
     """
 
     def __init__(self, segment: Segment) -> None:
@@ -108,25 +106,17 @@ class Cutter:
         """The number of the sweep under way."""
         return self._sweeps
 
-    def feed(self, energy: FloatArray, event: IntArray) -> list[Cut]:
-        """Take rows that are new, `(rows,)` in eV, and return the sweeps that are over.
-
-        `event` is the `seq_num` of each row's event.
-        """
+    def feed(self, energy: FloatArray) -> list[Cut]:
+        """Take rows that are new, `(rows,)` in eV, and return the sweeps that are over."""
         first = self._rows.end
         # What is no energy, as that of a row never filled, moves nothing.
         energy = np.where(np.isfinite(energy) & (energy > 0), energy, np.nan)
         self._rows.add(energy)
-        match self._segment.kind:
-            case "per_run":
-                return []
-            case "per_event":
-                cuts = list(self._events(first, event))
-                self._rows.forget(self._rows.end)
-            case "fixed_count":
-                cuts = list(self._counted())
-            case "turning_points":
-                cuts = list(self._turns(first, energy))
+        cuts: list[Cut] = []
+        if self._segment.kind == "fixed_count":
+            cuts = list(self._counted())
+        elif self._segment.kind == "turning_points":
+            cuts = list(self._turns(first, energy))
         return [cut for cut in cuts if self._wanted(cut)]
 
     def end(self, *, whole: bool) -> list[Cut]:
@@ -136,15 +126,11 @@ class Cutter:
         """
         first, last = self._rows.first, self._rows.end
         cut = None
-        match self._segment.kind:
-            case "per_event":
-                pass
-            case "per_run" | "fixed_count":
-                if last > first:
-                    cut = self._cut(self._sweeps, first, last, ended=whole)
-            case "turning_points":
-                if self._half is not None:
-                    cut = self._half_cut(self._half, at_end=True, ended=whole)
+        if self._segment.kind == "turning_points":
+            if self._half is not None:
+                cut = self._half_cut(self._half, at_end=True, ended=whole)
+        elif last > first:
+            cut = self._cut(self._sweeps, first, last, ended=whole)
         return [cut] if cut is not None and self._wanted(cut) else []
 
     def _wanted(self, cut: Cut) -> bool:
@@ -156,13 +142,6 @@ class Cutter:
         first = min(first + self._segment.drop_first, last)
         last = max(last - self._segment.drop_last, first)
         return Cut(sweep, first, last, direction, ended)
-
-    def _events(self, first: int, event: IntArray) -> Iterator[Cut]:
-        borders = (np.flatnonzero(np.diff(event)) + 1).tolist()
-        limits = [0, *borders, len(event)] if len(event) else []
-        for start, end in pairwise(limits):
-            sweep = int(event[start]) - 1
-            yield self._cut(sweep, first + start, first + end, ended=True)
 
     def _counted(self) -> Iterator[Cut]:
         points = max(self._segment.points, 1)

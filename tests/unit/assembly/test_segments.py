@@ -13,12 +13,10 @@ UP = np.linspace(11400.0, 11600.0, 201)  # an eV a row
 DOWN = UP[::-1]
 
 
-def whole(segment, energy, event=None, ended=True) -> list[Cut]:
+def whole(segment, energy, ended=True) -> list[Cut]:
     """Cut rows that come in one call."""
-    energy = np.asarray(energy, dtype=float)
-    event = np.ones(len(energy), dtype=int) if event is None else np.asarray(event)
     cutter = Cutter(segment)
-    return cutter.feed(energy, event) + cutter.end(whole=ended)
+    return cutter.feed(np.asarray(energy, dtype=float)) + cutter.end(whole=ended)
 
 
 def places(cuts):
@@ -28,34 +26,22 @@ def places(cuts):
 def test_a_run_is_one_sweep_and_over_only_at_its_end():
     cutter = Cutter(Segment())
 
-    assert cutter.feed(DOWN, np.arange(201)) == []
+    assert cutter.feed(DOWN) == []
     assert cutter.end(whole=False) == [Cut(0, 0, 201, "down", ended=False)]
-    assert cutter.feed(DOWN[:5] - 300, np.arange(5)) == []
+    assert cutter.feed(DOWN[:5] - 300) == []
     assert cutter.end(whole=True) == [Cut(0, 0, 206, "down", ended=True)]
 
 
-@pytest.mark.parametrize("kind", ["per_run", "per_event", "turning_points"])
+@pytest.mark.parametrize("kind", ["per_run", "fixed_count", "turning_points"])
 def test_a_run_without_rows_has_no_sweeps(kind):
     assert whole(Segment(kind), []) == []
 
 
-def test_every_event_is_a_sweep_with_its_own_number():
-    energy = np.concatenate([UP[:5], DOWN[:5], UP[:5]])
-
-    cuts = whole(Segment("per_event"), energy, [1] * 5 + [3] * 5 + [4] * 5)
-
-    assert places(cuts) == [(0, 0, 5, "up"), (2, 5, 10, "down"), (3, 10, 15, "up")]
-    assert all(cut.ended for cut in cuts)
-
-
 def test_rows_that_every_sweep_drops_are_in_none():
-    segment = Segment("per_event", drop_first=1, drop_last=2)
+    segment = Segment("fixed_count", points=5, drop_first=1, drop_last=2)
 
-    assert places(whole(segment, UP[:10], [1] * 5 + [2] * 5)) == [
-        (0, 1, 3, "up"),
-        (1, 6, 8, "up"),
-    ]
-    assert places(whole(segment, UP[:2], [1, 1])) == [(0, 1, 1, "up")]
+    assert places(whole(segment, UP[:10])) == [(0, 1, 3, "up"), (1, 6, 8, "up")]
+    assert places(whole(segment, UP[:2])) == [(0, 1, 1, "up")]
 
 
 def test_a_fixed_count_of_rows_is_a_sweep():
@@ -88,10 +74,9 @@ def test_the_one_row_at_a_sharp_turn_is_in_the_sweep_that_ends_there():
 
 def test_a_sweep_is_out_as_soon_as_energy_is_back_by_the_hysteresis():
     cutter = Cutter(Segment("turning_points", hysteresis_ev=5.0))
-    event = np.ones(1, dtype=int)
 
-    assert cutter.feed(UP, np.ones(201, dtype=int)) == []
-    assert [len(cutter.feed(np.array([e]), event)) for e in DOWN[:8]] == [0] * 6 + [
+    assert cutter.feed(UP) == []
+    assert [len(cutter.feed(np.array([e]))) for e in DOWN[:8]] == [0] * 6 + [
         1,
         0,
     ]
@@ -160,9 +145,8 @@ def test_asking_for_what_is_under_way_changes_nothing():
     for segment in (TURNS, Segment("fixed_count", points=150), Segment()):
         asked, unasked = Cutter(segment), Cutter(segment)
         for part in np.array_split(energy, 37):
-            event = np.ones(len(part), dtype=int)
             asked.end(whole=False)
-            assert asked.feed(part, event) == unasked.feed(part, event)
+            assert asked.feed(part) == unasked.feed(part)
         assert asked.end(whole=True) == unasked.end(whole=True)
 
 
@@ -196,11 +180,10 @@ any_energy = st.lists(
 @settings(max_examples=300, deadline=None)
 def test_sweeps_do_not_depend_on_how_rows_were_divided(segment, energy, divisions):
     energy = np.array(energy, dtype=float)
-    event = np.ones(len(energy), dtype=int)
     cutter = Cutter(segment)
     cuts = []
     for part in np.split(energy, sorted(divisions)):
-        cuts += cutter.feed(part, event[: len(part)])
+        cuts += cutter.feed(part)
     cuts += cutter.end(whole=True)
 
     assert cuts == whole(segment, energy)
@@ -253,7 +236,7 @@ def test_up_and_down_are_recovered_under_noise_rests_padding_and_nan(case, n_row
     cutter = Cutter(TURNS)
     cuts = []
     for part in np.split(energy, range(n_rows, len(energy), n_rows)):
-        cuts += cutter.feed(part, np.ones(len(part), dtype=int))
+        cuts += cutter.feed(part)
     cuts += cutter.end(whole=True)
 
     assert [(cut.sweep, cut.direction) for cut in cuts] == [t[:2] for t in truth]
@@ -274,9 +257,8 @@ def _finite(energy, cut):
 
 def test_a_long_run_keeps_only_the_rows_of_the_sweep_under_way():
     cutter = Cutter(TURNS)
-    event = np.ones(201, dtype=int)
     for _ in range(50):
-        cutter.feed(UP, event)
-        cutter.feed(DOWN, event)
+        cutter.feed(UP)
+        cutter.feed(DOWN)
 
     assert sum(len(part) for part in cutter._rows.parts) <= 3 * 201
