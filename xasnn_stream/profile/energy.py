@@ -1,5 +1,7 @@
 """The part of a profile that says where energies come from."""
 
+import math
+from dataclasses import replace
 from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
