@@ -2,14 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 
 from xasnn_stream.assembly.settings import Segment
-from xasnn_stream.spectrum import FloatArray
-
-Direction = Literal["up", "down"]
+from xasnn_stream.spectrum import Direction, FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +20,7 @@ class Cut:
     sweep: int
     first: int
     last: int
-    direction: Direction | None
+    direction: Direction
     ended: bool
 
 
@@ -138,7 +135,7 @@ class Cutter:
 
     def _cut(self, sweep: int, first: int, last: int, *, ended: bool) -> Cut:
         """Return rows as a sweep, without those that every sweep drops."""
-        direction = _direction(self._rows.between(first, last))
+        direction = direction_of(self._rows.between(first, last))
         first = min(first + self._segment.drop_first, last)
         last = max(last - self._segment.drop_last, first)
         return Cut(sweep, first, last, direction, ended)
@@ -212,7 +209,8 @@ class Cutter:
         )
 
 
-def _direction(energy: FloatArray) -> Direction | None:
+def direction_of(energy: FloatArray) -> Direction:
+    """Return whether energies rise or fall from the first to the last, None if neither."""
     finite = energy[np.isfinite(energy)]
     if len(finite) < 2 or finite[0] == finite[-1]:
         return None

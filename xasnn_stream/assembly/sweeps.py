@@ -3,14 +3,13 @@
 import math
 from dataclasses import dataclass
 
-import numpy as np
-
 from xasnn_stream.assembly.accounting import span
 from xasnn_stream.assembly.axes import NO_ROWS, Rows
 from xasnn_stream.assembly.conditions import condition_at
 from xasnn_stream.assembly.decoders import NotReady, Undecodable
 from xasnn_stream.assembly.header import Header
 from xasnn_stream.assembly.metadata import quantity
+from xasnn_stream.assembly.segments import direction_of
 from xasnn_stream.assembly.settings import AssemblySettings
 from xasnn_stream.assembly.streams import StreamLog
 from xasnn_stream.assembly.table import Table
@@ -62,7 +61,7 @@ def spectrum(
             uid=header.uid,
             scan_id=header.scan_id,
             sweep=place.sweep,
-            direction=place.direction or direction(rows),
+            direction=place.direction or direction_of(rows.energy_ev),
             progress=place.progress,
             final=place.final,
             complete=place.complete,
@@ -84,14 +83,6 @@ def spectrum(
         accounting=Accounting(n_missed=place.n_missed),
         problem=problem,
     )
-
-
-def direction(rows: Rows) -> Direction:
-    """Return whether energies rise or fall from the first to the last."""
-    finite = rows.energy_ev[np.isfinite(rows.energy_ev)]
-    if len(finite) < 2 or finite[0] == finite[-1]:
-        return None
-    return "up" if finite[-1] > finite[0] else "down"
 
 
 def _offsets(settings: AssemblySettings, header: Header) -> dict[str, float]:

@@ -10,6 +10,9 @@ from xasnn_stream.telemetry.metrics import DOCUMENT_NAMES
 
 log = logging.getLogger(__name__)
 
+PARENTS = ("run_start", "descriptor", "resource", "stream_resource")
+"""Where documents name those they belong to."""
+
 _NAMES = frozenset(DOCUMENT_NAMES)
 
 

@@ -9,11 +9,11 @@ from typing import Any, BinaryIO
 
 from xasnn_stream.errors import SourceError
 from xasnn_stream.sources.codec import MAX_BYTES, FrameError, decode_line
+from xasnn_stream.sources.document import PARENTS
 from xasnn_stream.sources.store import StoredRun
 
 MAX_RUNS = 100_000
 """A day of a run per second, some 30 MB of places."""
-_PARENTS = ("run_start", "descriptor", "resource", "stream_resource")
 _NAME_WITHIN = 16
 """Bytes of a line that hold the document's name."""
 
@@ -146,8 +146,7 @@ def _belongs(name: str, doc: dict[str, Any], family: set[str]) -> bool:
     if name == "start":
         return uid in family
     ours = any(
-        isinstance(parent, str) and parent in family
-        for parent in map(doc.get, _PARENTS)
+        isinstance(parent, str) and parent in family for parent in map(doc.get, PARENTS)
     )
     if ours and isinstance(uid, str) and name not in ("event", "event_page", "stop"):
         family.add(uid)

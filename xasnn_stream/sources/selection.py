@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-_PARENTS = ("run_start", "descriptor", "resource", "stream_resource")
+from xasnn_stream.sources.document import PARENTS
+
 _HAVE_CHILDREN = ("start", "descriptor", "resource", "stream_resource")
 REMEMBERED = 100_000
 """Skipped documents whose children are recognised; beyond it the oldest is forgotten."""
@@ -56,7 +57,7 @@ class RunFilter:
         if name == "start":
             taken = self._selection.takes(doc)
         else:
-            parents = [doc.get(key) for key in _PARENTS]
+            parents = [doc.get(key) for key in PARENTS]
             taken = not any(isinstance(p, str) and p in self._skipped for p in parents)
         if not taken and isinstance(uid, str) and name in _HAVE_CHILDREN:
             self._skipped[uid] = None
