@@ -1,6 +1,7 @@
 """The parts of a profile that say which streams there are, and how they are cut."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import (
@@ -19,6 +20,8 @@ from xasnn_stream.profile.section import Key, Name, NotNegative, Path, Positive,
 
 _SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 _SEGMENT = Segment()
+_SLIP = 0.85
+"""Names so near are one and a slip of it; `encoder_monitor` is none of `encoder`."""
 
 Count = Annotated[StrictInt, Field(ge=0)]
 
@@ -47,7 +50,8 @@ class ClockModel(Section):
     )
     unit: Literal["s", "ms", "us", "ns"] | None = Field(
         default=None,
-        description="unit of column (else s), or of the fraction of split (else ns)",
+        description="unit of the times in column or of the pulses (else s), or of the "
+        "fraction of split (else ns)",
     )
     epoch: StrictBool = Field(
         default=True, description="times are epoch seconds, else since the run's start"
@@ -63,8 +67,13 @@ class ClockModel(Section):
     def settings(self) -> Clock:
         """Return the clock as plain data."""
         if self.trigger_edges is not None:
-            edges = self.trigger_edges
-            return Clock("edges", pulses=edges.pulses, at=edges.at, epoch=self.epoch)
+            return Clock(
+                "edges",
+                pulses=self.trigger_edges.pulses,
+                at=self.trigger_edges.at,
+                unit_s=_SECONDS[self.unit or "s"],
+                epoch=self.epoch,
+            )
         if self.split is not None:
             whole, fraction = self.split
             unit_s = _SECONDS[self.unit or "ns"]
@@ -126,12 +135,15 @@ class StreamModel(Section):
     def settings(self) -> Stream:
         """Return the stream as plain data."""
         clock = self.clock.settings() if self.clock is not None else Clock()
+        plain = Stream(
+            self.stream if isinstance(self.stream, str) else self.stream.default or "",
+            decoder=self.decoder,
+            clock=clock,
+            optional=self.optional,
+        )
         if isinstance(self.stream, str):
-            return Stream(self.stream, "", {}, self.decoder, clock, self.optional)
-        names = self.stream
-        values = dict(names.values)
-        name = names.default or ""
-        return Stream(name, names.by, values, self.decoder, clock, self.optional)
+            return plain
+        return replace(plain, by=self.stream.by, names=dict(self.stream.values))
 
 
 class SegmentModel(Section):
@@ -199,12 +211,30 @@ def unknown_streams(values: Mapping[str, Any]) -> list[str]:
         clock = _section(_section(streams, name), "clock")
         pulses = _section(clock, "trigger_edges").get("from")
         named[f"streams.{name}.clock"] = pulses
-    known = ", ".join(map(str, streams))
+    known = list(map(str, streams))
     return [
-        f"{place}: {stream!r} is none of streams: {known}"
+        f"{place}: {stream!r} is none of streams: {', '.join(known)}"
         for place, stream in named.items()
         if isinstance(stream, str) and stream not in streams
-    ]
+    ] + _misspelt(_section(values, "conditions"), known)
+
+
+def _misspelt(conditions: Mapping[Any, Any], known: list[str]) -> list[str]:
+    """Return a sentence for each condition's stream that is almost one of the profile.
+
+    Others are streams of the run, which a condition may name as they are.
+    """
+    found: list[str] = []
+    for name in conditions:
+        stream = _section(conditions, name).get("stream")
+        if not isinstance(stream, str) or stream in known:
+            continue
+        if near := hint(stream, known, _SLIP):
+            found.append(
+                f"conditions.{name}.stream: {stream!r} is none of streams{near}; if a "
+                "stream of the run has this name, give it in streams as well"
+            )
+    return found
 
 
 def _section(values: Mapping[Any, Any], key: Any) -> Mapping[Any, Any]:

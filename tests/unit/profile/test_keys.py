@@ -81,6 +81,7 @@ def test_clocks_have_units():
         "b": {"stream": "b", "clock": {"split": ["s", "f"]}},
         "c": {"stream": "c", "clock": {"column": "t", "unit": "ms", "epoch": False}},
         "d": {"stream": "d", "clock": {"trigger_edges": {"from": "a", "at": "rise"}}},
+        "e": {"stream": "e", "clock": {"trigger_edges": {"from": "a"}, "unit": "ms"}},
         "primary": {"stream": {"by": "hutch", "values": {"b": "x"}}, "decoder": "APB"},
     }
     found = assembly({"streams": streams}).streams
@@ -89,6 +90,7 @@ def test_clocks_have_units():
     assert found["b"].clock == Clock("split", "s", "f", 1e-9)
     assert found["c"].clock == Clock("column", "t", unit_s=1e-3, epoch=False)
     assert found["d"].clock == Clock("edges", pulses="a", at="rise")
+    assert found["e"].clock == Clock("edges", pulses="a", unit_s=1e-3)
     assert found["primary"] == Stream("", "hutch", {"b": "x"}, "APB")
 
 
@@ -99,7 +101,7 @@ def test_an_energy_is_a_column_a_shared_array_or_a_law():
     )
     law = {"kind": "bragg", "key": "enc", "pulses_per_deg": "ppd", "d_spacing": 3.1}
     assert assembly({"energy": law}).energy.bragg == Bragg(
-        Quantity(("ppd",)), Quantity(default=3.1)
+        Quantity(("ppd",), default=math.nan), Quantity(default=3.1)
     )
 
 
@@ -288,6 +290,30 @@ def test_every_stream_that_is_not_there_is_named_beside_other_mistakes():
         f"signals.it.stream: 'cell' {known}",
         f"streams.encoder.clock: 'pulses' {known}",
     ]
+
+
+@pytest.mark.parametrize(
+    ("stream", "says"),
+    [
+        (
+            "encodr",
+            "is none of streams (did you mean encoder?); if a stream of the "
+            "run has this name, give it in streams as well",
+        ),
+        ("encoder", None),
+        ("pb9_enc1", None),
+        ("encoder_monitor", None),
+    ],
+)
+def test_a_condition_may_name_a_stream_of_the_run_but_hardly_misspells_one(
+    stream, says
+):
+    changes = {"conditions.t": {"stream": stream, "key": "value"}}
+
+    mistakes = check_profile("iss-fly", changes)
+
+    assert bool(mistakes) == bool(says)
+    assert all(m.startswith("conditions.t.stream: ") and says in m for m in mistakes)
 
 
 @pytest.mark.parametrize("odd", [None, 3, "a", [], ["a"], {"a": None}, {1: 2}])
