@@ -143,3 +143,44 @@ def test_a_shape_that_is_wrong_costs_no_sweep(file, keys):
         ("up", True),
         ("down", True),
     ]
+
+
+def as_before(name, doc, path, **kwargs):
+    """The document as event-model wrote it before 1.21."""
+    if name == "stream_resource":
+        doc = {key: doc[key] for key in ("uid", "run_start", "data_key")} | {
+            "spec": "AD_HDF5_SWMR_SLICE",
+            "root": str(path.parent),
+            "resource_path": path.name,
+            "path_semantics": "posix",
+            "resource_kwargs": {"path": f"/{doc['data_key']}", "swmr": True} | kwargs,
+        }
+    return name, doc
+
+
+@pytest.mark.parametrize("frames", ["multiplier", "frame_per_point"])
+def test_stream_resources_in_their_old_form_mean_the_same(file, frames):
+    received = [*documents(file, {}, (130, 240)), stop(240)]
+    before = [as_before(*named, file, **{frames: 5}) for named in received]
+
+    found = sweeps(before)
+
+    expected = sweeps([*documents(file, five(), (130, 240)), stop(240)])
+    assert len(found) == len(expected) == 2
+    for sweep, same in zip(found, expected, strict=True):
+        assert sweep.run == same.run
+        assert sweep.energy_ev.tolist() == same.energy_ev.tolist()
+
+
+def test_an_old_stream_resource_of_an_unknown_spec_is_refused_by_its_name(file):
+    received = [*documents(file, {}, (ROWS,)), stop(ROWS)]
+    before = [as_before(*named, file) for named in received]
+    for name, doc in before:
+        if name == "stream_resource":
+            doc["spec"] = "AD_CBF"
+
+    (none,) = sweeps(before)
+
+    assert none.problem is not None
+    assert none.problem.code == "unreadable_file"
+    assert "'AD_CBF'" in none.problem.text

@@ -23,6 +23,21 @@ MAX_INDEX = 10**9
 HDF5 = "application/x-hdf5"
 
 _CONSOLIDATORS = "bluesky_tiled_plugins.writing.consolidators"
+_AREA_DETECTOR, _XSPRESS = "/entry/data/data", "/entry/instrument/detector/data"
+_OLD_SPECS = {
+    "HDF5": _AREA_DETECTOR,
+    "AD_HDF5": _AREA_DETECTOR,
+    "AD_HDF5_SINGLE": _AREA_DETECTOR,
+    "AD_HDF5_SWMR": _AREA_DETECTOR,
+    "AD_HDF5_SWMR_STREAM": _AREA_DETECTOR,
+    "AD_HDF5_SWMR_SLICE": _AREA_DETECTOR,
+    "PANDA": "",
+    "XSP": _XSPRESS,
+    "XSP3": _XSPRESS,
+}
+"""Where HDF5 files of a spec have their data if the document does not say."""
+
+_NAMES = ("dataset", "path")
 _OTHERS = ("template", "slice", "squeeze")
 _MAX_MULTIPLIER = 10_000
 
@@ -47,8 +62,7 @@ class GrowingArray:
     def __init__(
         self, resource: Mapping[str, Any], data_key: Mapping[str, Any], path: Path
     ) -> None:
-        mimetype = resource.get("mimetype")
-        parameters = _mapping(resource, "parameters")
+        mimetype, parameters = _read_by(resource)
         is_hdf5 = isinstance(mimetype, str) and mimetype == HDF5
         if not is_hdf5 or any(_is_given(parameters.get(key)) for key in _OTHERS):
             raise Undecodable(
@@ -58,7 +72,7 @@ class GrowingArray:
         self._path = path
         self._consolidator = _consolidator(resource, parameters, path)
         self._dataset = self._consolidator.adapter_parameters()["dataset"]
-        multiplier = parameters.get("multiplier")
+        multiplier = parameters.get("multiplier", parameters.get("frame_per_point"))
         shape = data_key.get("shape")
         self._told = (
             whole_number(multiplier, 1, _MAX_MULTIPLIER, "multiplier")
@@ -142,6 +156,21 @@ class GrowingArray:
         return shape[0] * self._told
 
 
+def _read_by(resource: Mapping[str, Any]) -> tuple[Any, Mapping[str, Any]]:
+    """Return mimetype and parameters, also of a resource written before event-model 1.21.
+
+    That has `spec` and `resource_kwargs`, which mean what bluesky-tiled-plugins take
+    them for.
+    """
+    spec = resource.get("spec")
+    if resource.get("mimetype") is not None or not isinstance(spec, str):
+        return resource.get("mimetype"), _mapping(resource, "parameters")
+    parameters = dict(_mapping(resource, "resource_kwargs"))
+    if not any(_is_given(parameters.get(key)) for key in _NAMES):
+        parameters["dataset"] = _OLD_SPECS.get(spec)
+    return HDF5 if spec in _OLD_SPECS else spec, parameters
+
+
 def _consolidator(
     resource: Mapping[str, Any], parameters: Mapping[str, Any], path: Path
 ) -> Any:
@@ -149,7 +178,7 @@ def _consolidator(
     # Imported here as it is slow, and few runs need it: see `prepare_growing_files`.
     module: Any = import_module(_CONSOLIDATORS)
     name = str(resource.get("data_key"))
-    named = (parameters.get(key) for key in ("dataset", "path"))
+    named = (parameters.get(key) for key in _NAMES)
     dataset = next((path for path in named if isinstance(path, str) and path), None)
     plain = {
         "mimetype": HDF5,
