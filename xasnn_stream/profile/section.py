@@ -47,7 +47,8 @@ class QuantityModel(Section):
         description="instead of path, several; the first with a number wins",
     )
     default: Number | None = Field(
-        default=None, description="used if no path has a number; else 0"
+        default=None,
+        description="used if no path has a number; else 0, or none in an energy law",
     )
     factor: Number = Field(
         default=1.0, description="what a number that was found is multiplied by"
