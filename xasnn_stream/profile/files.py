@@ -11,11 +11,13 @@ from xasnn_stream.shipped import shipped_folder
 
 EXTENDS = "extends"
 """Key of the profile that another one changes."""
+_TEMPLATE = "template"
 
 
 def shipped_profiles() -> list[str]:
-    """Return the names of the shipped profiles."""
-    return sorted(path.stem for path in shipped_folder("profiles").glob("*.yaml"))
+    """Return the names of the shipped profiles, without that of the template."""
+    names = {path.stem for path in shipped_folder("profiles").glob("*.yaml")}
+    return sorted(names - {_TEMPLATE})
 
 
 def read_profile(name_or_path: str) -> dict[str, Any]:
@@ -74,6 +76,10 @@ def _find(name_or_path: str, beside: Path = Path()) -> Path:
     if "/" in name_or_path or name_or_path.endswith((".yaml", ".yml")):
         return beside / name_or_path
     path = shipped_folder("profiles") / f"{name_or_path}.yaml"
+    if name_or_path == _TEMPLATE:
+        raise ProfileError(
+            f"template is to be copied: it shows every key; it is {path}"
+        )
     if not path.is_file():
         known = shipped_profiles()
         raise ProfileError(

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 
 import yaml
 
-from xasnn_stream.profile import check_profile, load_profile
+from xasnn_stream.profile import check_profile, load_profile, shipped_profiles
 from xasnn_stream.profile.model import ProfileModel
 from xasnn_stream.profile.section import Section
 from xasnn_stream.shipped import shipped_folder
@@ -21,7 +21,14 @@ def keys() -> Iterator[str]:
 
 
 def test_the_template_is_a_valid_profile():
-    assert check_profile("template") == []
+    assert check_profile(str(TEMPLATE)) == []
+
+
+def test_the_template_is_to_be_copied_and_reads_no_runs():
+    (mistake,) = check_profile("template")
+
+    assert mistake.startswith("template is to be copied: it shows every key")
+    assert "template" not in shipped_profiles()
 
 
 def test_the_template_shows_every_key():
@@ -40,13 +47,13 @@ def test_the_template_shows_the_defaults_it_promises():
 
 
 def test_what_the_template_shows_reaches_assembly():
-    assembly = load_profile("template").assembly
+    assembly = load_profile(str(TEMPLATE)).assembly
 
     assert assembly.signals["if"].keys == tuple(f"roi_ch{n}" for n in (1, 2, 3, 4))
     assert assembly.signals["if"].exclude == (2,)
     i0 = assembly.signals["i0"]
     assert (i0.scale, i0.offset.factor) == (-1e-6, 1000.0)
-    assert load_profile("template").engine.ranges == {"i0": (2e4, 3.2e6)}
+    assert load_profile(str(TEMPLATE)).engine.ranges == {"i0": (2e4, 3.2e6)}
     assert assembly.streams["detector"].clock.pulses == "pulses"
     assert assembly.streams["chambers"].names == {"b": "chambers_b", "c": "chambers_c"}
     assert assembly.conditions["temperature_k"].zero == 273.15
