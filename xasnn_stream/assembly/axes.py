@@ -1,6 +1,7 @@
 """From the tables of a run's streams to energies and channels, row by row."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -11,7 +12,8 @@ from xasnn_stream.assembly.clocks import times, together
 from xasnn_stream.assembly.columns import numbers, one_per_row
 from xasnn_stream.assembly.energy import energies
 from xasnn_stream.assembly.header import Header
-from xasnn_stream.assembly.settings import AssemblySettings, Clock, Stream
+from xasnn_stream.assembly.metadata import quantity
+from xasnn_stream.assembly.settings import AssemblySettings, Clock, Energy, Stream
 from xasnn_stream.assembly.signals import channel
 from xasnn_stream.assembly.table import IntArray, Table
 from xasnn_stream.spectrum import FloatArray, Reason
@@ -160,6 +162,8 @@ def clocked(
         if values:
             series.append((_times(role, tables, settings, header), values))
     time, columns = together(series, smooth=("energy",))
+    if not len(time):
+        raise UnusableError(_apart(series, header))
     found = columns.pop("energy")
     return Rows(found, columns, np.arange(1, len(time) + 1), time)
 
@@ -192,11 +196,37 @@ def channels_of(
 
 def _energies(table: Table, settings: AssemblySettings, header: Header) -> FloatArray:
     energy = settings.energy
+    _require_law(energy, header)
     readings = numbers(table.columns.get(energy.key))
     single = one_per_row(readings)
     if single is None or not np.isfinite(single).any():
         raise UnusableError(_useless(readings, header, repr(energy.key)))
     return energies(single, energy, header.facts)
+
+
+def _require_law(energy: Energy, header: Header) -> None:
+    """Raise UnusableError if a constant of the energy law is nowhere to be found."""
+    law = energy.bragg
+    if law is None:
+        return
+    for constant in (law.counts_per_degree, law.d_spacing, law.offset_deg):
+        if math.isnan(quantity(header.facts, constant)):
+            paths = " or ".join(map(repr, constant.paths))
+            text = f"run {header.uid} has no number under {paths}, which energies need"
+            raise UnusableError(Reason("no_signal", text))
+
+
+def _apart(
+    series: Sequence[tuple[FloatArray, Mapping[str, FloatArray]]], header: Header
+) -> Reason:
+    """Say from when to when, in s from the start of the run, streams have rows."""
+    spans: list[str] = []
+    for at_s, columns in series:
+        known = at_s[np.isfinite(at_s)] - header.time
+        span = f"{known.min():.1f} to {known.max():.1f} s" if len(known) else "never"
+        spans.append(f"{', '.join(columns)} {span}")
+    text = "streams have no time in common; seconds after its start: "
+    return Reason("no_clock", f"run {header.uid}: {text}{'; '.join(spans)}")
 
 
 def _times(

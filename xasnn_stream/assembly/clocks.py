@@ -14,6 +14,8 @@ from xasnn_stream.spectrum import FloatArray
 _LATEST_S = 5e9  # the year 2128
 _LONGEST_S = 1e8  # three years: no run lasts as long, whatever its clock's zero
 _MUCH_DENSER = 5.0
+_GAP = 10.0
+"""Mean steps without a row, over which nothing is interpolated."""
 
 Series = tuple[FloatArray, Mapping[str, FloatArray]]
 
@@ -55,7 +57,8 @@ def together(
     much is. A series more than five times as dense as the clock is first averaged over
     blocks, each from half-way after the previous common time to half-way before the
     next. Then readings are interpolated linearly, smooth columns with fewer rows than
-    the clock by monotone cubics. Nothing is sorted by energy.
+    the clock by monotone cubics; over ten mean steps without a row they are NaN. Nothing
+    is sorted by energy.
 
     What remains: a reading x(t) between two rows Δt apart is wrong by up to x''Δt²/8,
     an average over Δt by x''Δt²/24; interpolated noise is up to halved in variance and
@@ -90,7 +93,8 @@ def together(
         if 2 < len(at_s) < len(grid):
             for name in set(columns) & set(smooth):
                 curve = _monotone(at_s, columns[name], grid)
-                found[name] = np.where(np.isfinite(curve), curve, found[name])
+                known = np.isfinite(curve) & np.isfinite(found[name])
+                found[name] = np.where(known, curve, found[name])
     return grid, found
 
 
@@ -226,12 +230,14 @@ def _interpolated(
     step = at_s[after] - at_s[before]
     share = np.where(step > 0, (grid - at_s[before]) / np.where(step > 0, step, 1.0), 0)
     between = share > 0
+    unknown = between & (step > _GAP * (at_s[-1] - at_s[0]) / max(len(at_s) - 1, 1))
     found: dict[str, FloatArray] = {}
     for name, column in columns.items():
         values = column[before]
         part = share[between].reshape(-1, *[1] * (column.ndim - 1))
         beyond = part * column[after[between]]
         values[between] = (1.0 - part) * values[between] + beyond
+        values[unknown] = np.nan
         found[name] = values
     return found
 

@@ -59,5 +59,6 @@ def remarks_text(estimate: Mapping[str, Any]) -> str:
     remarks = [reason["text"] for reason in estimate["reasons"]]
     run = estimate["run"]
     if run["final"] and not run["complete"]:
-        remarks.insert(0, f"incomplete, {estimate['accounting']['n_missed']} missing")
+        missed = estimate["accounting"]["n_missed"]
+        remarks.insert(0, f"incomplete, {missed} missing" if missed else "incomplete")
     return "; ".join(remarks)

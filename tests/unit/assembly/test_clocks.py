@@ -188,6 +188,22 @@ def test_a_position_that_is_none_touches_only_what_lies_beside_it():
     assert none.tolist() == [4.25, 4.75, 5.25, 5.75]
 
 
+@pytest.mark.parametrize("smooth", [(), ("energy",)])
+def test_nothing_is_interpolated_over_a_gap(smooth):
+    """A monochromator that turned or rested meanwhile would have other energies."""
+    position = np.arange(0.0, 10.0, 0.1)
+    position = position[(position < 4.05) | (position > 5.95)]
+    readings = np.arange(0.0, 9.0, 0.05)
+
+    at_s, found = together(
+        [(position, {"energy": position}), (readings, {"i0": readings})][::-1], smooth
+    )
+
+    within = (at_s > 4.01) & (at_s < 5.99)
+    assert np.isnan(found["energy"][within]).all()
+    assert found["energy"][~within] == pytest.approx(at_s[~within])
+
+
 def test_a_smooth_column_beside_a_reading_has_the_clock_of_the_reading():
     slow = np.arange(0.0, 10.0, 1.0)
     fast = np.arange(0.0, 10.0, 0.4)

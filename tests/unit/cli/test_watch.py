@@ -182,6 +182,8 @@ def test_a_scan_is_named_by_what_it_has():
 def test_a_partial_estimate_is_not_called_incomplete(make_estimate):
     document = make_estimate(complete=False).document()
     assert remarks_text(document) == "incomplete, 3 missing"
+    document["accounting"]["n_missed"] = 0
+    assert remarks_text(document) == "incomplete"
     document["run"]["final"] = False
     assert remarks_text(document) == ""
 

@@ -78,7 +78,9 @@ def numbers(
             converters={k: v for k, v in (converters or {}).items() if k < width},
         )
     except (ValueError, OverflowError) as error:
-        raise Undecodable(f"{path} is no table of numbers: {error}") from error
+        # What numpy advises behind it is for whoever wrote the call.
+        why = str(error).split(";")[0]
+        raise Undecodable(f"{path} is no table of numbers: {why}") from error
 
 
 def field_names(data_key: Mapping[str, Any]) -> tuple[str, ...] | None:
