@@ -1,9 +1,12 @@
 """HDF5: one dataset, all columns of a PandA, the regions of interest of an xspress3."""
 
+import ctypes
 import errno
+import os
 import re
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
@@ -36,6 +39,10 @@ _DEFLATE, _SHUFFLE, _FLETCHER32, _LZF = 1, 2, 3, 32000
 _FILTERS = frozenset((_DEFLATE, _SHUFFLE, _FLETCHER32, _LZF))
 
 _ROI = re.compile(r"CHAN(\d{1,3})ROI(\d{1,3})")
+
+_MAX_ATTEMPTS = 20
+"""To read what a writer may be changing. Each waits twice as long as the one before,
+from a nanosecond on: by itself the library would try a hundred times, so for ever."""
 
 Parameters = Mapping[str, Any]
 
@@ -138,11 +145,7 @@ def opened(path: Path) -> Generator[Any]:
     try:
         if not regular_size(path, path.stat()):
             raise NotReady(f"{path} is empty")
-        # SWMR lets a writer go on; of a file that no writer announced as such it is
-        # the ordinary way to read.
-        with h5py.File(
-            path, "r", libver="latest", swmr=True, locking="best-effort"
-        ) as f:
+        with h5py.File(_open(path)) as f:
             yield f
     except (NotReady, Undecodable):
         raise
@@ -155,6 +158,27 @@ def opened(path: Path) -> Generator[Any]:
         raise NotReady(f"{path} cannot be read: {error}") from error
     except (ValueError, TypeError, OverflowError, MemoryError) as error:
         raise Undecodable(f"{path} is damaged: {error}") from error
+
+
+def _open(path: Path) -> Any:
+    """Open a file without holding up its writer, nor being held up by what it wrote."""
+    h5py = library()
+    access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
+    access.set_libver_bounds(h5py.h5f.LIBVER_LATEST, h5py.h5f.LIBVER_LATEST)
+    access.set_file_locking(True, True)
+    _attempts()(access.id, _MAX_ATTEMPTS)
+    # SWMR lets a writer go on; of a file that no writer announced as such it is the
+    # ordinary way to read.
+    flags = h5py.h5f.ACC_RDONLY | h5py.h5f.ACC_SWMR_READ
+    return h5py.h5f.open(os.fsencode(path), flags, fapl=access)
+
+
+@cache
+def _attempts() -> Any:
+    """Return the library's function for a bound that h5py has no name for."""
+    function = ctypes.CDLL(library().h5p.__file__).H5Pset_metadata_read_attempts
+    function.argtypes = [ctypes.c_int64, ctypes.c_uint]
+    return function
 
 
 def dataset_at(file: Any, name: Any, path: Path) -> Any:

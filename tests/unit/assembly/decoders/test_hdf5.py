@@ -253,3 +253,26 @@ def test_a_datum_of_a_point_is_its_frames(path):
         of_point(3, 2)
     with pytest.raises(Undecodable, match="point_number"):
         of_point(-1)
+
+
+@pytest.mark.parametrize("place", [8, 20, 44, 60])
+def test_a_torn_file_of_a_writer_is_asked_for_again_and_holds_nobody_up(path, place):
+    """The library would try for ever to read what its checksum does not fit."""
+    with h5py.File(path, "w", libver="latest") as file:
+        file["x"] = np.arange(8.0)
+    torn = bytearray(path.read_bytes())
+    torn[place] ^= 0x55
+    path.write_bytes(torn)
+
+    with pytest.raises((NotReady, Undecodable)):
+        read(path, HERE, {})
+
+
+def test_a_file_is_read_while_its_writer_goes_on(path):
+    with h5py.File(path, "w", libver="latest") as file:
+        growing = file.create_dataset("x", (4,), "f8", maxshape=(None,), chunks=(4,))
+        file.swmr_mode = True
+        assert len(read(path, HERE, {})[""]) == 4
+        growing.resize((8,))
+        growing.flush()
+        assert len(read(path, HERE, {})[""]) == 8
