@@ -146,6 +146,12 @@ def opened(path: Path) -> Generator[Any]:
         if not regular_size(path, path.stat()):
             raise NotReady(f"{path} is empty")
         with h5py.File(_open(path)) as f:
+            # Behind the end of a file that is still being copied, or was cut short, the
+            # library reads zeros.
+            if (whole := f.id.get_filesize()) > (size := path.stat().st_size):
+                raise NotReady(
+                    f"{path} is cut short: {size} of {whole} bytes are there"
+                )
             yield f
     except (NotReady, Undecodable):
         raise

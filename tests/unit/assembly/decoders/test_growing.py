@@ -117,6 +117,26 @@ def test_a_file_that_is_not_there_yet_has_no_rows(tmp_path):
         array.read(0, 10)
 
 
+def test_nothing_is_read_of_a_file_that_is_cut_short(tmp_path):
+    path = tmp_path / "copied.h5"
+    with h5py.File(path, "w", libver="latest") as opened:
+        opened.create_dataset("encoder", (0,), "f8", maxshape=(None,), chunks=(64,))
+        opened.swmr_mode = True
+        opened["encoder"].resize((ROWS,))
+        opened["encoder"][:] = np.arange(1.0, 1 + ROWS)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    array = growing(path)
+    array.consume(datum(0, ROWS))
+
+    assert array.available() == 0
+    with pytest.raises(NotReady, match="cut short"):
+        array.read(0, ROWS)
+
+    path.write_bytes(whole)
+    assert array.read(0, array.available()).min() == 1.0
+
+
 def test_a_dataset_that_is_not_there_yet_has_no_rows(file):
     array = growing(file, dataset="/entry/later")
     array.consume(datum(0, 10))
