@@ -39,6 +39,9 @@ from xasnn_stream.shipped import model_part
 
 Role = Literal["i0", "it", "ir", "if", "icr", "ocr", "dwell"]
 
+_OF_ELEMENTS: tuple[Role, ...] = ("if", "icr", "ocr")
+"""Signals of a detector that may have several elements."""
+
 
 def _known(element: str) -> str:
     if element not in ELEMENTS:
@@ -114,15 +117,18 @@ class ProfileModel(Section):
     ) -> dict[str, Any]:
         mode = info.data.get("mode", "transmission")
         needed = set(ROLES[mode])
+        mistakes: list[str] = []
         missing = sorted(r for r in needed if r not in signals or signals[r].optional)
         if missing:
-            raise ValueError(f"{mode} needs {', '.join(missing)}, not optional")
+            mistakes.append(f"{mode} needs {', '.join(missing)}, not optional")
         counted = {role for role, signal in signals.items() if signal.counts_per_unit}
         if counted not in (set(), needed):
             both = " and ".join(sorted(needed))
-            raise ValueError(f"counts_per_unit: give it for {both}, or for none")
+            mistakes.append(f"counts_per_unit: give it for {both}, or for none")
         if "dwell" in signals and signals["dwell"].optional:
-            raise ValueError("dwell cannot be optional: it tells counts from rates")
+            mistakes.append("dwell cannot be optional: it tells counts from rates")
+        if mistakes:
+            raise ValueError("; ".join(mistakes))
         return signals
 
     @field_validator("model")
@@ -136,12 +142,20 @@ class ProfileModel(Section):
 
     def contradictions(self) -> list[str]:
         """Return a sentence for all keys that are right alone, but not beside others."""
-        return [*self._of_rates(), *self._of_streams()]
+        return [*self._of_elements(), *self._of_rates(), *self._of_streams()]
+
+    def _of_elements(self) -> Iterator[str]:
+        for role, signal in self.signals.items():
+            if len(signal.columns) > 1 and role not in _OF_ELEMENTS:
+                yield (
+                    f"signals.{role}: only if, icr and ocr are of several elements; an "
+                    "expression adds columns"
+                )
 
     def _of_rates(self) -> Iterator[str]:
         if self.cleaning.dead_time != "icr_ocr":
             return
-        detector = [self.signals.get(role) for role in ("if", "icr", "ocr")]
+        detector = [self.signals.get(role) for role in _OF_ELEMENTS]
         elements = {(len(s.columns), *sorted(set(s.exclude))) for s in detector if s}
         if None in detector or len(elements) > 1:
             yield (

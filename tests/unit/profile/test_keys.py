@@ -255,11 +255,21 @@ def test_elements_are_excluded_only_where_there_are_such():
         ([0, 3], "exclude 3: there are 3 elements, counted from 0"),
         ([0, 1, 2], "exclude leaves no element"),
     ):
-        changes = {"signals.it": keys | {"exclude": exclude}}
-        assert check_profile("sim-step", changes) == [f"signals.it: {says}"]
+        changes = {"signals.if": keys | {"exclude": exclude}}
+        assert check_profile("sim-step", changes) == [f"signals.if: {says}"]
     listed = keys | {"exclude": [3], "keys_from": "XDI._dtc"}
-    assert check_profile("sim-step", {"signals.it": listed}) == []
-    assert check_profile("sim-step", {"signals.it.exclude": [3]}) == []
+    assert check_profile("sim-step", {"signals.if": listed}) == []
+    of_arrays = {"key": "roi", "exclude": [3]}
+    assert check_profile("sim-step", {"signals.if": of_arrays}) == []
+
+
+def test_only_a_counting_detector_has_elements():
+    mistakes = check_profile("sim-step", {"signals.it": {"keys": ["a", "b"]}})
+
+    assert mistakes == [
+        "signals.it: only if, icr and ocr are of several elements; an expression adds "
+        "columns"
+    ]
 
 
 def test_contradictions_are_listed_together():
@@ -271,6 +281,11 @@ def test_contradictions_are_listed_together():
         "cleaning.dead_time",
         "segment.kind",
     ]
+    dwell = {"key": "dwell", "optional": True}
+    counted = {"signals.i0.counts_per_unit": 2.0, "signals.dwell": dwell}
+    (mistake,) = check_profile("sim-step", counted)
+    assert "counts_per_unit" in mistake
+    assert "dwell cannot be optional" in mistake
 
 
 def test_every_stream_that_is_not_there_is_named_beside_other_mistakes():
