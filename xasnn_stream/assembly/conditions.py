@@ -27,7 +27,7 @@ def condition_at(
         found = None if table is None else _read(condition, table, at_s)
     if found is None:
         return None
-    value = found * condition.scale + condition.zero
+    value = found + condition.zero
     return value if np.isfinite(value) else None
 
 

@@ -185,15 +185,13 @@ class Condition:
 
     `source` finds it in the start document. Else it is column `key` of `stream`, a
     baseline or a monitor, at the middle of the sweep: between two readings interpolated
-    (`linear`) or that of the earlier one (`hold`). What is found becomes
-    `value * scale + zero`.
+    (`linear`) or that of the earlier one (`hold`). `zero` is added to what is found.
     """
 
     source: Quantity | None = None
     stream: str = ""
     key: str = ""
     interp: Literal["linear", "hold"] = "linear"
-    scale: float = 1.0
     zero: float = 0.0
 
 

@@ -18,7 +18,7 @@ def monitor(time, values) -> Table:
 
 
 def test_a_condition_of_the_start_document_is_brought_to_its_unit():
-    celsius = Condition(Quantity(("XDI.Sample.temperature",)), scale=1.0, zero=273.15)
+    celsius = Condition(Quantity(("XDI.Sample.temperature",)), zero=273.15)
     facts = {"XDI": {"Sample": {"temperature": ["300.0"]}}}
 
     assert condition_at(celsius, facts, None, 0.0) == pytest.approx(573.15)
