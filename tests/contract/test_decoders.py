@@ -243,6 +243,14 @@ def test_a_binary_of_unnamed_columns_is_not_guessed(tmp_path):
         DECODERS["pizzabox_binary"](tmp_path / "file", {}, {"shape": [100_000]})
 
 
+def test_a_broken_line_of_text_is_named_without_advice_for_programmers(tmp_path):
+    path = tmp_path / "encoder"
+    path.write_text("1 2 3 4 5\n" * 3 + "1 2\n" + "1 2 3 4 5\n")
+
+    with pytest.raises(Undecodable, match=r"from 5 to 2 at row 4$"):
+        DECODERS["PIZZABOX_ENC_FILE_TXT"](path, {}, {})
+
+
 def test_nothing_but_a_regular_file_is_read(written, tmp_path):
     found, _, _ = written
     fifo = tmp_path / "fifo"

@@ -137,6 +137,8 @@ def unusable(context: Context, batch: Batch, row: int) -> Reason | None:
     edge = f"{context.model.element} {context.model.edge} at {context.edge_ev:.0f} eV"
     if not step >= limits.min_edge_step:
         text = f"edge step {step:.3g}; at least {limits.min_edge_step:g} needed"
+        if step <= -limits.min_edge_step:
+            text += ": μ falls at the edge, as with i0 and the signal exchanged"
         return Reason("no_step", text)
     if not noise <= limits.max_noise:
         text = f"noise {noise:.2g} of the edge step per point; at most "
