@@ -194,7 +194,8 @@ class ByCutting:
         promised = axis.expected(None)
         if promised > self._used:
             rows = f"{promised - self._used} of {promised} rows"
-            return unusable(run, NotReady(f"{rows} are not in their files"), place)
+            where = axis.shortage or "the documents of a file did not come"
+            return unusable(run, NotReady(f"{rows} cannot be read; {where}"), place)
         nothing = run.no_events(axis)
         if self._used:
             text = f"run {run.header.uid} holds no sweep in {self._used} rows"

@@ -206,6 +206,12 @@ class StreamLog:
         per_index = max((array.per_index for array in arrays), default=1)
         return max(self.promised, announced or 0) * per_index
 
+    @property
+    def shortage(self) -> str:
+        """Which file lacks rows that were told of, if one does."""
+        arrays = (array for files in self._growing.values() for array in files)
+        return next((a.shortage for a in arrays if a.shortage), "")
+
     def forget(self, seq_num: int) -> None:
         """Let go of the arrays of an event that became a sweep."""
         arrays = self._arrays.pop(seq_num, {})

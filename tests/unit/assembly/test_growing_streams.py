@@ -145,6 +145,28 @@ def test_a_shape_that_is_wrong_costs_no_sweep(file, keys):
     ]
 
 
+def test_a_file_that_did_not_come_is_named(file):
+    received = [*documents(file, {}, (ROWS,)), stop(ROWS)]
+    file.rename(file.with_name("elsewhere.h5"))
+
+    (none,) = sweeps(received)
+
+    assert none.problem is not None
+    assert none.problem.code == "no_file"
+    assert str(file) in none.problem.text
+
+
+def test_a_file_with_too_few_rows_is_named(file):
+    with h5py.File(file, "a") as opened:
+        del opened["counter-2-out"]
+        opened["counter-2-out"] = np.ones(10)
+
+    (none,) = sweeps([*documents(file, {}, (ROWS,)), stop(ROWS)])
+
+    assert none.problem is not None
+    assert f"{file} has 10 of {ROWS} rows" in none.problem.text
+
+
 def as_before(name, doc, path, **kwargs):
     """The document as event-model wrote it before 1.21."""
     if name == "stream_resource":
@@ -161,7 +183,7 @@ def as_before(name, doc, path, **kwargs):
 @pytest.mark.parametrize("frames", ["multiplier", "frame_per_point"])
 def test_stream_resources_in_their_old_form_mean_the_same(file, frames):
     received = [*documents(file, {}, (130, 240)), stop(240)]
-    before = [as_before(*named, file, **{frames: 5}) for named in received]
+    before = [as_before(n, doc, file, **{frames: 5}) for n, doc in received]
 
     found = sweeps(before)
 
@@ -174,7 +196,7 @@ def test_stream_resources_in_their_old_form_mean_the_same(file, frames):
 
 def test_an_old_stream_resource_of_an_unknown_spec_is_refused_by_its_name(file):
     received = [*documents(file, {}, (ROWS,)), stop(ROWS)]
-    before = [as_before(*named, file) for named in received]
+    before = [as_before(n, doc, file) for n, doc in received]
     for name, doc in before:
         if name == "stream_resource":
             doc["spec"] = "AD_CBF"

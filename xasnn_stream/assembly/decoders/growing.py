@@ -83,6 +83,15 @@ class GrowingArray:
         self._dimensions = len(cast(Sequence[Any], shape)) if doubtful else None
         self._promised = 0
         self._known = 0
+        self._why = ""
+
+    @property
+    def shortage(self) -> str:
+        """Why the file did not have all promised rows when last asked, if it had not."""
+        promised = self._promised * self.per_index
+        if self._known >= promised:
+            return ""
+        return self._why or f"{self._path} has {self._known} of {promised} rows"
 
     @property
     def told_per_index(self) -> int:
@@ -129,8 +138,9 @@ class GrowingArray:
                     if self._dimensions not in (None, len(found.shape)):
                         self._told, self._dimensions = 1, None
                     self._known = max(self._known, rows_in(found))
-            except NotReady:
-                pass
+                    self._why = ""
+            except NotReady as error:
+                self._why = str(error)
         return min(self._known, self._rows_promised())
 
     def read(self, first: int, last: int) -> NDArray[np.generic]:
