@@ -124,15 +124,16 @@ class Assembler:
             for spectrum in _tried(route, so_far) or []
         ]
 
-    def release_idle_runs(self) -> list[Spectrum]:
+    def release_idle_runs(self, now_s: float | None = None) -> list[Spectrum]:
         """Return spectra of runs whose end seems lost, or that waited for long enough.
 
         Those whose end seems lost (see `Patience`) stay open: should they go on after
         all, complete spectra follow at their stop, but no second incomplete ones. After
         the longest patience they are closed. A run that is over and waits for files is
-        asked again whether they are there.
+        asked again whether they are there. `now_s` is up to when documents were taken,
+        by default up to now: of those received later, any may be what is waited for.
         """
-        now_s = self._clock()
+        now_s = self._clock() if now_s is None else now_s
         self._router.expire(now_s)
         released: list[Spectrum] = []
         for key, route in list(self._router.routes.items()):
@@ -147,12 +148,13 @@ class Assembler:
                 released += self._release(route)
         return released
 
-    def take_orphans(self) -> list[Orphan]:
+    def take_orphans(self, now_s: float | None = None) -> list[Orphan]:
         """Return what came of unknown runs since the last call, each run once.
 
-        Documents whose run may still come, too late, are held for a while first.
+        Documents whose run may still come, too late, are held for a while first;
+        `now_s` as for `release_idle_runs`.
         """
-        self._router.expire(self._clock())
+        self._router.expire(self._clock() if now_s is None else now_s)
         return self._router.orphans.take()
 
     def forget_run(self, uid: str, source: str) -> None:

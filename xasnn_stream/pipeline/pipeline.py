@@ -91,6 +91,7 @@ class Pipeline:
         self._heard: set[tuple[str, str]] = set()
         self._chores_due = 0.0
         self._files_due = 0.0
+        self._taken_until_s = 0.0
         self._threads: list[threading.Thread] = []
         self._stored: list[threading.Thread] = []
         for name, capacity in (
@@ -194,6 +195,7 @@ class Pipeline:
     def _works(self, item: Received) -> list[Work]:
         document, source = item.document, item.source.address
         name, doc = document.name, document.doc
+        self._taken_until_s = max(self._taken_until_s, document.received_s)
         if name == "start" and item.source is self._backfill:
             # It may have been read before, when its store had less of it.
             self._assembler.forget_run(str(doc.get("uid")), source)
@@ -260,21 +262,22 @@ class Pipeline:
                 for spectrum, received_s in self._assembler.partials(self._live)
             ]
         )
-        # While documents wait, what runs and orphans wait for may be among them.
-        if not self._reception.received.empty():
-            return []
-        for orphan in self._assembler.take_orphans():
+        for orphan in self._assembler.take_orphans(self._until_s(now)):
             self._tell(orphan)
-        released = self._with_ends(self._assembler.release_idle_runs())
-        return [*released, *self._unended()]
+        return [*self._released(now), *self._unended()]
+
+    def _until_s(self, now: float) -> float:
+        """Return up to when assembly knows what came: among what waits may be an end."""
+        return now if self._reception.received.empty() else self._taken_until_s
+
+    def _released(self, now: float) -> list[Work]:
+        return self._with_ends(self._assembler.release_idle_runs(self._until_s(now)))
 
     def _look_for_files(self, now: float) -> list[Work]:
         if now < self._files_due:
             return []
         self._files_due = now + FILES_EVERY_S
-        if not self._assembler.waits or not self._reception.received.empty():
-            return []
-        return self._with_ends(self._assembler.release_idle_runs())
+        return self._released(now) if self._assembler.waits else []
 
     def _tell(self, orphan: Orphan) -> None:
         if orphan.uid is None:

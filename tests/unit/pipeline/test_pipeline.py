@@ -4,7 +4,9 @@ import time
 import pytest
 
 from xasnn_stream.assembly.assembler import Assembler
+from xasnn_stream.assembly.patience import Patience
 from xasnn_stream.pipeline import Limits
+from xasnn_stream.sources.document import Document
 
 from .acting import Recorded, run_documents, uids, wait_until
 
@@ -254,3 +256,35 @@ def test_what_waits_for_a_document_in_the_queue_outlives_a_stall(
     assert counters.value("documents_rejected_total", reason="orphan") == 0
     (delivery,) = log.read(0, 10)
     assert delivery.estimate["run"]["complete"]
+
+
+def test_a_store_that_keeps_the_queue_filled_delays_no_end_of_a_silent_run(
+    pipeline_of, log, monkeypatch
+):
+    class Backlog(Recorded):
+        exhausted = False
+
+        def receive(self, timeout_s):
+            return Document("event", {"descriptor": None}, time.monotonic())
+
+    receive = Assembler.receive
+
+    def slowly(self, name, doc, source, received_s=None):
+        time.sleep(0.001 if source == "backlog" else 0.0)
+        return receive(self, name, doc, source, received_s)
+
+    monkeypatch.setattr(Assembler, "receive", slowly)
+    live = Recorded(list(run_documents("silent"))[:-1], can_wait=False)
+    backlog = Backlog([], address="backlog")
+    pipeline, counters, _ = pipeline_of(
+        live,
+        backlog,
+        limits=Limits(document_queue=100),
+        patience=Patience(whole_s=0.1),
+    )
+
+    wait_until(lambda: uids(log) == ["silent"])
+
+    pipeline.show_queues()
+    assert counters.value("queue_depth", queue="documents") > 0
+    assert counters.value("documents_missed_total") == 0
