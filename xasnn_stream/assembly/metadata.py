@@ -53,12 +53,13 @@ def text(value: Any) -> str | None:
     """Return a text or number as stripped text, None for anything else or nothing.
 
     It goes into every result, so it is cut to a length a table can show; half of a
-    character, which JSON can write but nobody can encode, becomes a question mark.
+    character, which JSON can write but nobody can encode, becomes a question mark, and
+    what moves a terminal's cursor instead of being seen a space.
     """
     value = single(value)
     if isinstance(value, str):
-        stripped = value.strip()[:_LONGEST]
-        return stripped.encode("utf-8", "replace").decode() or None
+        short = value.strip()[:_LONGEST].encode("utf-8", "replace").decode()
+        return "".join(c if c.isprintable() else " " for c in short).strip() or None
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)[:_LONGEST]
     return None

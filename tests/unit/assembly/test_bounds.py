@@ -52,6 +52,8 @@ def test_no_more_rows_are_missed_than_a_run_can_have(bench):
     [
         ("x" * 1_000_000, "x" * 200),
         ("Pt \ud800", "Pt ?"),
+        ("\x1b[2JPt\nfoil\x00", "[2JPt foil"),
+        ("\x00\n", None),
         ("\u00e9 \u2082", "\u00e9 \u2082"),
     ],
 )
