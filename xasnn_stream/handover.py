@@ -33,6 +33,8 @@ _SOCKET_QUEUE = 64
 _AT_ONCE = 256
 # Waking a thread for each document would cost a scan more than the document itself.
 _EVERY_S = 0.02
+# The thread never waits for the daemon; one that has not ended then hangs in libzmq.
+_STUCK_S = 1.0
 
 
 class HandOver:
@@ -48,7 +50,11 @@ class HandOver:
     def __init__(self, address: str, *, held_bytes: int = HELD_BYTES) -> None:
         self.address = f"tcp://{address.rpartition('://')[2]}"
         self.lost = 0
-        """Documents that the daemon will never get from here."""
+        """Documents known never to reach the daemon from here.
+
+        Those libzmq was given for a daemon that never came back (64 at most, and what
+        was on its way) are not known here: the daemon tells, from their numbers.
+        """
         self._session = secrets.token_hex(8).encode()
         self._limit = held_bytes
         self._lock = threading.Lock()  # between callers; the thread takes none
@@ -96,18 +102,23 @@ class HandOver:
         return len(self._held)
 
     def close(self, timeout_s: float = CLOSE_S) -> None:
-        """Send what is held, for at most `timeout_s`; the rest is lost."""
+        """Send what is held, for at most `timeout_s`; the rest is lost.
+
+        What libzmq was given is sent within that time, too, or lost uncounted.
+        """
         with self._lock:
             if self._closing.is_set():
                 return
             self._deadline = time.monotonic() + timeout_s
             self._closing.set()
-        self._thread.join()
+        self._thread.join(timeout_s + _STUCK_S)
         self.lost += len(self._held)
+        atexit.unregister(self.close)
+        if self._thread.is_alive():
+            return  # no other thread may close its socket; it ends with the process
         left_s = max(0.0, self._deadline - time.monotonic())
         self._socket.close(linger=int(left_s * 1000))
         self._context.term()
-        atexit.unregister(self.close)
 
     def _take(self, frame: bytes) -> bool:
         """Hold a frame to be sent; False if there is no room, or it was closed."""

@@ -193,6 +193,26 @@ def test_after_it_is_closed_documents_are_only_counted(hand_over):
     engine.close()
 
 
+def test_a_close_waits_for_no_thread_that_hangs(port, monkeypatch):
+    hangs = threading.Event()
+    monkeypatch.setattr(HandOver, "_send_some", lambda self: hangs.wait(60.0))
+    engine = HandOver(f"127.0.0.1:{port}")
+    for event in events(range(3)):
+        engine("event", event)
+    closing = threading.Thread(target=engine.close, args=(0.1,), name="closing")
+    closing.start()
+
+    closing.join(WAIT_S)
+
+    ended = not closing.is_alive()
+    hangs.set()
+    closing.join(WAIT_S)
+    engine._thread.join(WAIT_S)
+    engine._context.destroy(linger=0)
+    assert ended
+    assert engine.lost == 3
+
+
 def test_closing_sends_what_is_held_if_the_daemon_takes_it(hand_over, listen):
     engine = hand_over()
     for event in events(range(500)):

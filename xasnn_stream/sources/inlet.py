@@ -12,6 +12,8 @@ Item = TypeVar("Item")
 
 _HEARTBEAT_MS = 5_000
 _SILENCE_MS = 15_000
+# Peers come and go while messages wait, too.
+_LOOK_EVERY = 100
 # Whoever fails in the handshake is told of as disconnected, too, and must not count.
 _CAME = (
     zmq.EVENT_HANDSHAKE_SUCCEEDED
@@ -38,6 +40,7 @@ class Inlet:
         self, kind: zmq.SocketType, queue: int, changed: Callable[[int], None]
     ) -> None:
         self.peers = 0
+        self._messages = 0
         self._changed = changed
         self._context = zmq.Context()
         self.socket = self._context.socket(kind)
@@ -76,9 +79,13 @@ class Inlet:
 
     def _next_message(self) -> list[bytes] | None:
         try:
-            return self.socket.recv_multipart(zmq.NOBLOCK)
+            parts = self.socket.recv_multipart(zmq.NOBLOCK)
         except zmq.Again:
             return None
+        self._messages += 1
+        if self._messages % _LOOK_EVERY == 0:
+            self._wait(0.0)
+        return parts
 
     def _wait(self, timeout_s: float) -> None:
         ready: dict[Any, int] = dict(self._poller.poll(math.ceil(timeout_s * 1000)))

@@ -126,3 +126,24 @@ def test_without_a_proxy_receive_returns_in_time():
     assert not source.exhausted
     source.close()
     source.close()
+
+
+def test_peers_are_told_of_while_documents_wait(publisher, open_at):
+    source, counters = open_at()
+    for number in range(1_000):
+        publisher.socket.send(encode_frame("event", {"seq_num": number}))
+    time.sleep(0.2)
+
+    for _ in range(500):
+        assert source.receive(0.2) is not None
+
+    assert source.connected
+    assert counters.value("source_connected") == 1
+
+    publisher.socket.close(linger=0)
+    time.sleep(0.2)
+    for _ in range(200):
+        assert source.receive(0.2) is not None
+
+    assert not source.connected
+    assert counters.value("source_connected") == 0
