@@ -131,7 +131,26 @@ class StreamLog:
         array = self._by_resource.get(str(doc.get("stream_resource")))
         if array is not None:
             array.consume(doc)
+            self._end_earlier(array, doc)
             self.promised = max(self.promised, stop)
+
+    def _end_earlier(self, array: GrowingArray, doc: Doc) -> None:
+        """Promise what a file has that `array` goes on from, up to where that begins.
+
+        A datum that told of its last rows may be lost, and others must not move up.
+        """
+        first, start = (
+            whole(cast(Doc, numbers).get("start"))
+            if isinstance(numbers, Mapping)
+            else 0
+            for numbers in (doc.get("seq_nums"), doc.get("indices"))
+        )
+        same_key = (files for files in self._growing.values() if array in files)
+        files = next(same_key, [array])
+        earlier = files[: files.index(array)]
+        if earlier and first:
+            rows = first - 1 - (start or 0) - sum(a.promised for a in earlier[:-1])
+            earlier[-1].consume({"indices": {"start": 0, "stop": max(rows, 0)}})
 
     @property
     def newest_s(self) -> float:

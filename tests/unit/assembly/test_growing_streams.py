@@ -145,6 +145,37 @@ def test_a_shape_that_is_wrong_costs_no_sweep(file, keys):
     ]
 
 
+@pytest.mark.parametrize("lost", [KEYS, KEYS[2:3]])
+def test_a_datum_lost_of_the_first_of_two_files_moves_no_row(file, tmp_path, lost):
+    parts = [tmp_path / "first.h5", tmp_path / "second.h5"]
+    with h5py.File(file) as whole:
+        for number, part in enumerate(parts):
+            with h5py.File(part, "w") as opened:
+                for key in KEYS:
+                    opened[key] = np.array(whole[key])[number * 600 :][:600]
+    first = [*documents(parts[0], {}, (400, 600))]
+    second = [
+        (name, doc | {"stream_resource": f"{key}-2", "seq_nums": {"start": 601}})
+        if name == "stream_datum"
+        else (name, doc | {"uid": f"{key}-2"})
+        for name, doc in documents(parts[1], {}, (600,))
+        if name in ("stream_resource", "stream_datum")
+        for key in [doc.get("data_key") or doc["stream_resource"]]
+    ]
+    received = [named for named in first if named[1]["uid"] not in losses(lost)]
+
+    found = sweeps([*received, *second, stop(ROWS)])
+
+    expected = sweeps([*documents(file, {}, (ROWS,)), stop(ROWS)])
+    assert [s.run for s in found] == [s.run for s in expected]
+    for sweep, same in zip(found, expected, strict=True):
+        assert sweep.channels["it"].tolist() == same.channels["it"].tolist()
+
+
+def losses(keys):
+    return {f"{key}/600" for key in keys}
+
+
 def test_a_file_that_did_not_come_is_named(file):
     received = [*documents(file, {}, (ROWS,)), stop(ROWS)]
     file.rename(file.with_name("elsewhere.h5"))

@@ -86,6 +86,11 @@ class GrowingArray:
         self._why = ""
 
     @property
+    def promised(self) -> int:
+        """The highest index of its StreamDatums, with gaps."""
+        return self._promised
+
+    @property
     def shortage(self) -> str:
         """Why the file did not have all promised rows when last asked, if it had not."""
         promised = self._promised * self.per_index
