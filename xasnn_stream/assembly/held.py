@@ -3,7 +3,9 @@
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
+
+from xasnn_stream.assembly.bulk import bulk
 
 MOST_HELD = 10_000
 MOST_VALUES = 5_000_000
@@ -35,7 +37,7 @@ class Held:
         self, parent: Parent, name: str, doc: Mapping[str, Any], received_s: float
     ) -> list[tuple[Parent, Early]]:
         """Hold a document; return those that had to go for it, the oldest first."""
-        early = Early(name, doc, received_s, _size(doc))
+        early = Early(name, doc, received_s, bulk(doc, MOST_VALUES))
         self._waiting.setdefault(parent, []).append(early)
         self._count += 1
         self._values += early.size
@@ -60,22 +62,3 @@ class Held:
             if waiting[0].received_s < before_s
         ]
         return [(parent, early) for parent in old for early in self.take(parent)]
-
-
-def _size(value: Any, depth: int = 4) -> int:
-    """Return about how many numbers and texts a document holds."""
-    size = getattr(value, "size", None)
-    if isinstance(size, int):
-        return size
-    if isinstance(value, str | bytes):
-        return 1 + len(value) // 8
-    if not depth:
-        return 1
-    if isinstance(value, Mapping):
-        return sum(_size(v, depth - 1) for v in cast(Mapping[str, Any], value).values())
-    if isinstance(value, list | tuple):
-        items = cast(list[Any], value)
-        if items and isinstance(items[0], int | float):
-            return len(items)
-        return sum(_size(item, depth - 1) for item in items) + 1
-    return 1

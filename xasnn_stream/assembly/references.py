@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, TypeGuard, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from xasnn_stream.assembly.bulk import bulk
 from xasnn_stream.assembly.decoders import (
     DECODERS,
     GrowingArray,
@@ -21,6 +22,16 @@ Doc = Mapping[str, Any]
 MAX_RESOURCES = 1_000
 MAX_DATUMS = 100_000
 """Of one run; beyond them nobody could wait for the files."""
+MAX_VALUES = 10_000_000
+"""Numbers and texts kept of them, about: 50 for each of as many datums as there can be."""
+MAX_ID = 200
+"""Characters of what names a resource or a datum."""
+
+_USED = (
+    *("uid", "spec", "mimetype", "data_key", "uri", "root", "resource_path"),
+    *("resource_kwargs", "parameters"),
+)
+"""What is read of a resource: nothing else of it is kept."""
 
 
 @dataclass(slots=True)
@@ -32,13 +43,19 @@ class References:
     _datums: dict[str, tuple[str, Doc]] = field(
         default_factory=lambda: dict[str, tuple[str, Doc]]()
     )
+    _values: int = 0
 
     def add_resource(self, doc: Doc) -> bool:
-        """Keep a Resource; False if it is none, or there are too many."""
+        """Keep a Resource; False if it is none, too large, or there are too many."""
         uid = doc.get("uid")
-        if not isinstance(uid, str) or len(self._resources) >= MAX_RESOURCES:
+        if not is_id(uid):
             return False
-        self._resources[uid] = doc
+        if uid in self._resources:
+            return True  # the same once more
+        kept = {key: doc[key] for key in _USED if key in doc}
+        if not self._has_room(self._resources, MAX_RESOURCES, kept):
+            return False
+        self._resources[uid] = kept
         return True
 
     def resource(self, uid: str) -> Doc | None:
@@ -46,13 +63,25 @@ class References:
         return self._resources.get(uid)
 
     def add_datum(self, doc: Doc) -> bool:
-        """Keep a Datum; False if it is none, or there are too many."""
+        """Keep a Datum; False if it is none, too large, or there are too many."""
         datum, resource = doc.get("datum_id"), doc.get("resource")
-        if not isinstance(datum, str) or not isinstance(resource, str):
+        if not is_id(datum) or not is_id(resource):
             return False
-        if len(self._datums) >= MAX_DATUMS:
+        if datum in self._datums:
+            return True  # the same once more
+        kept = (resource, _mapping(doc.get("datum_kwargs")))
+        if not self._has_room(self._datums, MAX_DATUMS, (datum, kept)):
             return False
-        self._datums[datum] = (resource, _mapping(doc.get("datum_kwargs")))
+        self._datums[datum] = kept
+        return True
+
+    def _has_room(self, kept: Mapping[str, Any], most: int, value: Any) -> bool:
+        """Count what is to be kept; False if that would be too many or too much."""
+        left = MAX_VALUES - self._values
+        size = bulk(value, left)
+        if len(kept) >= most or size > left:
+            return False
+        self._values += size
         return True
 
     def read(self, datum: str, data_key: Doc, decoder: str | None) -> Columns:
@@ -81,6 +110,11 @@ class References:
     def growing(self, resource: Doc, data_key: Doc) -> GrowingArray:
         """Return the array of a StreamResource; Undecodable if its file is refused."""
         return GrowingArray(resource, data_key, self.files.path_of(resource))
+
+
+def is_id(value: Any) -> TypeGuard[str]:
+    """Whether a value can name a resource or a datum."""
+    return isinstance(value, str) and len(value) <= MAX_ID
 
 
 def _mapping(value: Any) -> Doc:
