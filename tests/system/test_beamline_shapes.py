@@ -311,11 +311,11 @@ def test_every_sweep_of_every_shape_becomes_what_the_table_of_faults_says(
     rejected = [r for r in daemon.results if r.estimate["verdict"] == "rejected"]
     counted = daemon.metric("estimates_total", 'verdict="rejected"')
     assert counted == len(rejected)
-    # Rows without a description, and all that is about files of somebody else.
+    # Rows without a description, and those in files of somebody else.
     assert daemon.metric("documents_rejected_total", "orphan") == SWEEPS
     (outside,) = [case for case in cases if case.fault == "outside-root"]
     names = [name for name, _ in outside.spoilt.documents]
-    refused = names.count("stream_resource") + names.count("stream_datum")
+    refused = names.count("stream_datum")
     assert daemon.metric("documents_rejected_total", "invalid") == refused
     assert daemon.metric("documents_rejected_total") == SWEEPS + refused
     assert "Traceback" not in daemon.log()

@@ -93,8 +93,8 @@ class Bragg:
     """E = hc / (2 d sin θ), θ = degrees(count) + offset, from the count of an encoder.
 
     θ/degree = sign * fold(count) / `counts_per_degree` + `offset_deg`, where `fold` is
-    `none` or `xor24`: a count c > 0 is c - 0xffffff, of an unsigned 24-bit encoder. That
-    is what beamlines write as -(c ^ 0xfffffe), less the flip of the lowest bit in it.
+    `none` or `xor24`: a count c > 0 is c - 2^24, of an unsigned 24-bit encoder. That is
+    what beamlines write as -(c ^ 0xfffffe), but for the lowest bits.
     `sign` is -1 where energies rise with the count: folded counts are negative, and so
     are angles. `hc` is in eV Å, `d_spacing` in Å: with `offset_deg` they belong together.
     """

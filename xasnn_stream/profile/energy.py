@@ -53,7 +53,7 @@ class EnergyModel(Section):
     count_fold: Literal["none", "xor24"] = Field(
         default=_BRAGG.fold,
         description="bragg: how counts become signed; xor24 for an unsigned 24-bit "
-        "encoder whose positive counts c are c - 0xffffff",
+        "encoder whose positive counts c are c - 2^24",
     )
     sign: Literal[-1, 1] = Field(
         default=1, description="bragg: the angle grows (1) or falls (-1) with the count"

@@ -39,7 +39,7 @@ def test_a_row_that_was_never_filled_has_no_energy():
     assert np.isnan(found).tolist() == [True, False]
 
 
-def test_an_unsigned_count_means_what_the_beamline_computes_from_it_on_average():
+def test_an_unsigned_count_means_what_the_beamline_computes_from_it_to_two_counts():
     """E = -hc / (2 d sin(rad(c/360000 - off))), off = -angle_offset, as its own code."""
     counts = 0x1000000 - np.arange(3_512_344, 3_512_544)
     folded = -(counts ^ 0xFFFFFE)
@@ -49,20 +49,17 @@ def test_an_unsigned_count_means_what_the_beamline_computes_from_it_on_average()
     found = energies(counts.astype(float), encoder(), {"angle_offset": "0.137"})
 
     assert ((found > 11000) & (found < 13000)).all()
-    assert np.abs(found - theirs).max() < 0.004  # eV: one count
-    assert (found - theirs).mean() == pytest.approx(0, abs=1e-4)
+    assert np.abs(found - theirs).max() < 0.007  # eV: two counts
+    assert (theirs - found).mean() == pytest.approx(0.0033, abs=2e-4)  # one
 
 
-def test_the_fold_adds_no_noise_to_the_count():
+def test_the_fold_is_exact():
     signed = -np.arange(3_400_000, 3_600_000, 997, dtype=float)
     facts = {"angle_offset": ANGLE_OFFSET}
 
     folded = energies(signed + 2**24, encoder(), facts)
 
-    one_more = energies(signed + 1, encoder(fold="none"), facts)
-    assert folded == pytest.approx(one_more, rel=1e-12)
-    exact = energies(signed, encoder(fold="none"), facts)
-    assert np.abs(folded - exact).max() < 0.004
+    assert (folded == energies(signed, encoder(fold="none"), facts)).all()
 
 
 def test_a_signed_count_is_left_as_it_is_by_the_fold():
