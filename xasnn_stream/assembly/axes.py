@@ -146,11 +146,12 @@ def rows_of(
 
 def clocked(
     tables: Mapping[str, Table], settings: AssemblySettings, header: Header
-) -> Rows:
+) -> tuple[Rows, int]:
     """Return energies and channels of streams that have clocks of their own.
 
     They are interpolated to the times of the slowest with a channel; see
-    `clocks.together`.
+    `clocks.together`. With them comes how many energies are behind the last reading, if
+    they span a sweep: then a file of readings ended early.
     """
     axis = settings.energy.stream
     energy = _energies(tables[axis], settings, header)
@@ -165,7 +166,13 @@ def clocked(
     if not len(time):
         raise UnusableError(_apart(series, header))
     found = columns.pop("energy")
-    return Rows(found, columns, np.arange(1, len(time) + 1), time)
+    (at_s,) = (at_s for at_s, values in series if "energy" in values)
+    unread = energy[(at_s > time[-1]) & np.isfinite(energy)]
+    segment = settings.segment
+    span_ev = max(segment.min_span_ev, segment.hysteresis_ev)
+    is_sweep = len(unread) > 0 and np.ptp(unread) > span_ev
+    rows = Rows(found, columns, np.arange(1, len(time) + 1), time)
+    return rows, len(unread) if is_sweep else 0
 
 
 def channels_of(

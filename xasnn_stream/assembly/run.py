@@ -136,7 +136,8 @@ class OpenRun:
                 tables[role] = log.table()
             elif not log.settings.optional:
                 raise UnusableError(self.no_events(log))
-        return clocked(tables, self.settings, self.header), self.missing(stop)
+        rows, unread = clocked(tables, self.settings, self.header)
+        return rows, self.missing(stop) + unread
 
     def no_events(self, log: StreamLog) -> Reason:
         """Say that a stream has none."""

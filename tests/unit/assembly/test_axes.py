@@ -1,6 +1,7 @@
 """Axes: energies and channels of streams that have clocks of their own."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -66,8 +67,9 @@ def tables(encoder_s=0.0):
 
 
 def test_readings_stay_as_they_are_and_a_slow_encoder_is_brought_to_them():
-    rows = clocked(tables(), SETTINGS, header(angle_offset=0.5))
+    rows, unread = clocked(tables(), SETTINGS, header(angle_offset=0.5))
 
+    assert unread == 0
     at_s = rows.time - BEGAN
     degrees = (1e5 + 100 * at_s) / 1e4 + 0.5
     energy = LAW.hc / (2 * 3.1356 * np.sin(np.radians(degrees)))
@@ -95,3 +97,26 @@ def test_streams_that_never_met_say_when_they_were():
     assert reason.code == "no_clock"
     assert "energy 3600.0 to 3609.9 s" in reason.text
     assert "i0, it 0.0 to 10.0 s" in reason.text
+
+
+@pytest.mark.parametrize(("until_s", "n_unread"), [(5.0, 49), (9.0, 9), (9.5, 0)])
+def test_energies_of_a_sweep_behind_the_last_reading_are_told(until_s, n_unread):
+    found = tables()
+    found["chambers"] = found["chambers"].rows(0, round(until_s * 100) + 1)
+    segment = replace(SETTINGS.segment, min_span_ev=0.0, hysteresis_ev=5.0)
+
+    rows, unread = clocked(
+        found, replace(SETTINGS, segment=segment), header(angle_offset=0.5)
+    )
+
+    assert rows.time[-1] - BEGAN == pytest.approx(until_s)
+    assert unread == n_unread
+
+
+def test_a_rest_behind_the_last_reading_is_nothing_that_is_missing():
+    found = tables()
+    found["chambers"] = found["chambers"].rows(0, 501)
+    counts = found["encoder"].columns["count"]
+    counts[51:] = counts[51]
+
+    assert clocked(found, SETTINGS, header(angle_offset=0.5))[1] == 0
