@@ -64,7 +64,8 @@ class ByEvent:
 
     def __init__(self, run: OpenRun) -> None:
         self.run = run
-        self._fresh: list[int] = []
+        self._waiting: dict[int, None] = {}
+        self._fresh: set[int] = set()
 
     def note(self, log: StreamLog, seq_num: int) -> bool:
         """Note an event, once."""
@@ -72,7 +73,8 @@ class ByEvent:
             return True
         if seq_num - 1 in self.run.made:
             return False
-        self._fresh.append(seq_num)
+        self._waiting[seq_num] = None
+        self._fresh.add(seq_num)
         return True
 
     def advance(self) -> list[Spectrum]:
@@ -82,7 +84,7 @@ class ByEvent:
     def finish(self, stop: Doc | None, *, patient: bool) -> tuple[list[Spectrum], bool]:
         """Return what is left, and a result for every event that never came."""
         found = self._spectra(patient=patient, over=True)
-        if self._fresh:
+        if self._waiting:
             return found, True
         axis = self.run.axis
         absent = axis.rows.absent(announced(stop, axis.name), MOST_LOST)
@@ -97,24 +99,33 @@ class ByEvent:
         return []
 
     def _spectra(self, *, patient: bool, over: bool) -> list[Spectrum]:
+        """Return what can be made of the events that wait.
+
+        While the run goes on, those whose file was not there are asked by turns: as long
+        as the files are there, and one that is not at each document.
+        """
         found: list[Spectrum] = []
-        waiting: list[int] = []
-        for seq_num in dict.fromkeys(self._fresh):
+        fresh, self._fresh = self._fresh, set[int]()
+        stuck = False
+        for seq_num in list(self._waiting):
+            if stuck and not over and seq_num not in fresh:
+                continue
             at_s = self.run.axis.rows.row(seq_num)[0]
             if not over and self.run.awaits_condition(at_s):
-                waiting.append(seq_num)
+                self._fresh.add(seq_num)
                 continue
+            del self._waiting[seq_num]
             try:
                 found.append(self._spectrum(seq_num))
             except _USELESS as error:
                 if patient and isinstance(error, NotReady):
-                    waiting.append(seq_num)
+                    self._waiting[seq_num] = None  # behind the others
+                    stuck = True
                     continue
                 place = Place(seq_num - 1, at_s=at_s)
                 found.append(unusable(self.run, error, place))
             self.run.axis.forget(seq_num)
-        self._fresh = waiting
-        return found
+        return sorted(found, key=lambda spectrum: spectrum.run.sweep)
 
     def _spectrum(self, seq_num: int) -> Spectrum:
         segment = self.run.settings.segment
