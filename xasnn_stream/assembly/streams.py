@@ -9,15 +9,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xasnn_stream.assembly.accounting import MAX_ROWS, EventRows
+from xasnn_stream.assembly.bulk import bulk
 from xasnn_stream.assembly.decoders import GrowingArray, Undecodable
 from xasnn_stream.assembly.metadata import epoch_s, reading, whole
-from xasnn_stream.assembly.references import Columns, Doc, References
+from xasnn_stream.assembly.references import Columns, Doc, References, is_id
 from xasnn_stream.assembly.settings import Stream
 from xasnn_stream.assembly.table import Table
 from xasnn_stream.spectrum import FloatArray
 
 MAX_VALUES = 50_000_000
-"""Numbers of one run kept in memory, 400 MB; what exceeds them is refused."""
+"""Numbers in arrays of one stream kept in memory, 400 MB; what exceeds them is refused.
+
+Readings of one number each are bounded by the rows of a run.
+"""
+MAX_EXTERNAL = 1_000
+"""Data keys in files that are kept of one stream, beside those the profile reads."""
+_MAX_SAID = 1_000
 
 
 @dataclass(slots=True)
@@ -70,9 +77,12 @@ class StreamLog:
             and isinstance(cast(Doc, said).get("external"), str)
         }
         decoded = not set(self.wanted) <= set(keys)
-        self.external.update(
-            {k: d for k, d in external.items() if decoded or k in self.wanted}
-        )
+        for key, said in external.items():
+            has_room = decoded and len(self.external) < MAX_EXTERNAL
+            if key in self.wanted or key in self.external or has_room:
+                # What a descriptor says at such length is nothing that is read.
+                is_short = bulk(said, _MAX_SAID) <= _MAX_SAID
+                self.external[key] = said if is_short else {}
         self._plain = tuple(key for key in self.wanted if key not in self.external)
 
     def put(self, seq_num: int, time: Any, data: Mapping[str, Any]) -> bool:
@@ -92,7 +102,7 @@ class StreamLog:
             if math.isnan(row[-1]) and (array := _array(value)) is not None:
                 arrays[key] = array
         for key in self.external:
-            if (value := data.get(key)) is not None:
+            if (value := data.get(key)) is not None and not _is_too_long(value):
                 arrays[key] = value if isinstance(value, str) else _given(value)
         if arrays:
             size = sum(_size(array) for array in arrays.values())
@@ -364,6 +374,11 @@ def _given(value: Any) -> Any:
         return {k: v for k, v in columns.items() if v is not None}
     array = _array(value)
     return np.empty(0) if array is None else array
+
+
+def _is_too_long(value: Any) -> bool:
+    """Whether a text can be no name of a datum."""
+    return isinstance(value, str) and not is_id(value)
 
 
 def _size(value: Any) -> int:

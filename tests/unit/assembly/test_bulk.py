@@ -7,6 +7,8 @@ from xasnn_stream.assembly.bulk import bulk
 from xasnn_stream.assembly.files import Files
 from xasnn_stream.assembly.held import MOST_VALUES, Held
 from xasnn_stream.assembly.references import MAX_VALUES, References
+from xasnn_stream.assembly.settings import Stream
+from xasnn_stream.assembly.streams import MAX_EXTERNAL, StreamLog
 
 LONG = "x" * 8_000
 
@@ -83,3 +85,36 @@ def test_of_a_resource_only_what_is_read_is_kept():
 
     assert not references.add_resource(resource | {"uid": "s", "spec": huge})
     assert not references.add_resource(resource | {"uid": "u" * 201})
+
+
+def log_of(*wanted):
+    return StreamLog("primary", Stream("primary"), wanted, References(Files()))
+
+
+def test_keys_in_files_that_nobody_reads_have_a_bound():
+    log = log_of("it", "i0")
+
+    for n in range(10):
+        keys = [f"k{n}-{i}" for i in range(1_000)]
+        log.describe({key: {"external": "FILESTORE:"} for key in keys})
+    log.describe({"it": {"external": "FILESTORE:", "shape": [4]}, "i0": {}})
+
+    assert len(log.external) == MAX_EXTERNAL + 1
+    assert log.external["it"] == {"external": "FILESTORE:", "shape": [4]}
+
+
+def test_what_a_descriptor_says_at_length_is_not_kept():
+    log = log_of("it")
+
+    log.describe({"it": {"external": "FILESTORE:", "notes": "x" * 1_000_000}})
+
+    assert log.external == {"it": {}}
+
+
+def test_no_long_text_of_an_event_is_kept_as_the_name_of_a_datum():
+    log = log_of("it")
+    log.describe({"it": {"external": "FILESTORE:"}})
+
+    assert log.put(1, 0.0, {"it": "d" * 201})
+
+    assert "it" not in log.event_table(1).columns
