@@ -1,7 +1,6 @@
 """How a run becomes sweeps: by event, by cutting as it comes, or as a whole."""
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -154,6 +153,8 @@ class ByCutting:
         self._waiting: list[tuple[Place, Rows]] = []
         # Once rows are missing, later sweeps may have another number.
         self._uncertain = False
+        # Rows that were of no use are read again when there are twice as many.
+        self._useless = 0
 
     def note(self, log: StreamLog, seq_num: int) -> bool:
         """Take every event: the last of a number counts, until it is used."""
@@ -161,9 +162,19 @@ class ByCutting:
 
     def advance(self) -> list[Spectrum]:
         """Return the sweeps that ended, as far as there is no gap."""
-        with suppress(*_USELESS):  # they are said when the run is over
-            self._cut(self._take(gapless=True), over=True)
+        if not self._useless or self.run.axis.count() >= self._useless:
+            self._advance()
         return self._given(over=False)
+
+    def _advance(self) -> None:
+        """Cut what came; why that cannot be is said when the run is over."""
+        self._useless = 0
+        try:
+            self._cut(self._take(gapless=True), over=True)
+        except NotReady:
+            return
+        except (Undecodable, UnusableError):
+            self._useless = 2 * self.run.axis.count() - self._used
 
     def finish(self, stop: Doc | None, *, patient: bool) -> tuple[list[Spectrum], bool]:
         """Return the sweeps that are left; what is missing makes them incomplete."""
