@@ -147,8 +147,9 @@ class Estimate:
     `masked_ev` are energies of points that were left out, at most `MOST_NAMED`. `size` is
     None where the model has not all of cn1…cn4, or the verdict is neither ok nor caution.
 
-    `arrays`: `energy` (eV) and `mu_normalized`, shape `(points,)`, as measured, plus
-    `grid_energy` (eV) and `grid_spectra` (`channel x energy`, NaN where unmeasured; the
+    `arrays`: `energy` (eV), `mu` (the absorption that was normalized, up to a constant
+    and, in fluorescence, a factor) and `mu_normalized`, shape `(points,)`, as measured,
+    plus `grid_energy` (eV) and `grid_spectra` (`channel x energy`, NaN where unmeasured; the
     channels are `GRID_CHANNELS`).
     """
 

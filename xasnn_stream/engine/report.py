@@ -87,6 +87,7 @@ def _arrays(context: Context, batch: Batch, row: int) -> dict[str, FloatArray]:
     energy_ev = batch.energy_ev(row)
     return {
         "energy": energy_ev,
+        "mu": _host(batch.sample.curves.mu[row, : len(energy_ev)]),
         "mu_normalized": _host(batch.sample.normalized.flat[row, : len(energy_ev)]),
         "grid_energy": context.grid_energy,
         "grid_spectra": _host(batch.grid_spectra[row]),

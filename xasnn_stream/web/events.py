@@ -53,10 +53,12 @@ def event(name: str, data: Mapping[str, Any], seq: int | None = None) -> str:
 def drawn(arrays: _Arrays) -> dict[str, list[float | None]]:
     """Return arrays as lists, rounded below what can be seen, None where not finite.
 
-    `energy` with `mu` or `mu_normalized` is the spectrum as measured; `grid_energy`
-    with `mu_reference` and `difference` what it is compared to.
+    `energy` with `mu_normalized`, or `mu` before there is one, is the spectrum as
+    measured; `grid_energy` with `mu_reference` and `difference` what it is compared to.
     """
     named = {k: v for k, v in arrays.items() if v.ndim == 1}
+    if "mu_normalized" in named:
+        named.pop("mu", None)
     if "grid_spectra" in arrays:
         named |= dict(zip(GRID_CHANNELS[1:], arrays["grid_spectra"][1:], strict=True))
     return {name: _rounded(name, values) for name, values in named.items()}

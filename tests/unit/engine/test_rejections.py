@@ -225,6 +225,7 @@ def test_the_engine_and_the_formula_agree_on_absorption(engine, sweep):
     spectrum = sweep()
     (estimate,) = engine.estimate([spectrum])
     mu = transmission(spectrum.channels["i0"], spectrum.channels["it"])
+    np.testing.assert_allclose(estimate.arrays["mu"], mu, atol=1e-12)
     flat = estimate.arrays["mu_normalized"]
     # Below the edge μ minus a line over the step: the second difference, free of the
     # line, is the measured one over the step.
