@@ -149,8 +149,8 @@ class Estimate:
 
     `arrays`: `energy` (eV), `mu` (the absorption that was normalized, up to a constant
     and, in fluorescence, a factor) and `mu_normalized`, shape `(points,)`, as measured,
-    plus `grid_energy` (eV) and `grid_spectra` (`channel x energy`, NaN where unmeasured; the
-    channels are `GRID_CHANNELS`).
+    plus `grid_energy` (eV) and `grid_spectra` (`channel x energy`, NaN where
+    unmeasured; the channels are `GRID_CHANNELS`).
     """
 
     id: str | None

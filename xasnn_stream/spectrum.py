@@ -66,6 +66,8 @@ class Spectrum:
         `mu_reference`, where that is all.
     offsets
         Dark level of a channel by role, in the channel's own unit; absent means zero.
+    unknown_offsets
+        Channels whose dark level the run should say and does not; taken as zero.
     scales
         What a reading less its dark level is multiplied by, by role: the polarity and
         gain of the amplifier, and the unit; absent means one.
@@ -99,6 +101,7 @@ class Spectrum:
     mode: str = ""
     e0_ev: float | None = None
     waited_s: float = 0.0
+    unknown_offsets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,13 +81,13 @@ def number(value: Any) -> float | None:
 
 
 def reading(value: Any) -> float:
-    """Return a detector reading as a number; NaN for anything that is none."""
+    """Return a detector reading as a number, also one in text; NaN if it is none."""
     value = single(value)
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
         return math.nan
     try:
         return float(value)
-    except OverflowError:
+    except (ValueError, OverflowError):
         return math.nan
 
 

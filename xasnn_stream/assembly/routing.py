@@ -97,6 +97,7 @@ class Router:
         self._patience = patience
         self._children: dict[Parent, tuple[_Child, ...]] = {}
         self._held = Held()
+        self._told: set[tuple[str, str]] = set()
         self._receivers: Mapping[str, _Receiver] = {
             "descriptor": self._descriptor,
             "event": self._event,
@@ -149,7 +150,7 @@ class Router:
             return None
         (child,) = owners
         child.route.touched_s = now_s
-        self._take(self._event, doc, child, now_s)
+        self._take("event", doc, child, now_s)
         return child.route
 
     def forget(self, key: Key) -> Route:
@@ -187,23 +188,31 @@ class Router:
     ) -> Iterator[Route]:
         for owner in self._owners(parent):
             owner.route.touched_s = now_s
-            if self._take(self._receivers[name], doc, owner, now_s):
+            if self._take(name, doc, owner, now_s):
                 yield owner.route
         if name in _HAVE_CHILDREN:
             yield from self._late((parent[0], name, str(doc.get("uid"))))
 
-    def _take(self, receive: _Receiver, doc: Doc, owner: _Child, now_s: float) -> bool:
+    def _take(self, name: str, doc: Doc, owner: _Child, now_s: float) -> bool:
         """Give a document to its run; False, and counted, if it cannot be used."""
         route = owner.route
         try:
-            taken = receive(doc, route, owner.logs, now_s)
+            taken = self._receivers[name](doc, route, owner.logs, now_s)
         except Exception as error:  # whatever it is, it ends this run and no other
             route.spoil(error)
             self.reject("failed", route.key[0])
             return True
         if not taken:
-            self.reject("invalid", route.key[0])
+            self._refuse(name, *route.key)
         return taken
+
+    def _refuse(self, name: str, source: str, uid: str) -> None:
+        """Count a document that says what cannot be; the first of a kind is told."""
+        self.reject("invalid", source)
+        if (source, name) not in self._told:
+            self._told.add((source, name))
+            text = "%s: %s of run %s lacks what it needs, or says what cannot be; more "
+            logger.warning(text + "of this kind are only counted", source, name, uid)
 
     def _owners(self, parent: Parent) -> tuple[_Child, ...]:
         """Return what is known under a name: a run itself, or its descriptor or file.

@@ -56,6 +56,7 @@ def spectrum(
         rows = Rows(NO_ROWS.energy_ev, {}, rows.event, rows.time)
     at_s = header.time if math.isnan(place.at_s) else place.at_s
     time = span(rows.time, (at_s, at_s))
+    offsets = _offsets(settings, header)
     return Spectrum(
         run=Run(
             uid=header.uid,
@@ -75,22 +76,24 @@ def spectrum(
         time=time,
         energy_ev=rows.energy_ev,
         channels=rows.channels,
-        offsets=_offsets(settings, header),
+        offsets={role: level for role, level in offsets.items() if level},
         scales=_scales(settings, header),
         mode=header.mode,
         e0_ev=header.e0_ev,
         conditions=_conditions(settings, header, sum(time) / 2, beside),
         accounting=Accounting(n_missed=place.n_missed),
         problem=problem,
+        unknown_offsets=tuple(role for role in rows.channels if role not in offsets),
     )
 
 
 def _offsets(settings: AssemblySettings, header: Header) -> dict[str, float]:
+    """Return dark levels by role, those that the run does not say left out."""
     found = {
         role: quantity(header.facts, signal.offset)
         for role, signal in settings.signals.items()
     }
-    return {role: value for role, value in found.items() if value}
+    return {role: level for role, level in found.items() if not math.isnan(level)}
 
 
 def _scales(settings: AssemblySettings, header: Header) -> dict[str, float]:

@@ -34,7 +34,8 @@ class Evidence:
     `foreseen_step_std` the relative error of an edge step that had to be foreseen,
     `elements` those of a detector that could not be summed, with the reason. `damping` is
     the factor and its error by which fluorescence is damped, `thickness` the edge step in
-    transmission, `excess` how often larger the noise is than counts explain. Of channels
+    transmission, `excess` how often larger the noise is than counts explain. Channels of
+    `unknown_offsets` have no dark level in the run that should say it. Of those
     `saturated` and `weak` is said how many points were; `named_shift_ev` is how far the
     run says that its edge is from the tabulated one, where that is too far.
     """
@@ -59,6 +60,7 @@ class Evidence:
     damping: tuple[float, float] | None
     thickness: float | None
     excess: float | None
+    unknown_offsets: tuple[str, ...]
     saturated: Mapping[str, int]
     weak: Mapping[str, int]
     named_shift_ev: float | None
@@ -102,6 +104,11 @@ def gather(
         damping=_damping(batch, row),
         thickness=_thickness(context, spectrum, batch, row),
         excess=_known(float(batch.sample.excess[row])),
+        unknown_offsets=tuple(
+            role
+            for role in spectrum.unknown_offsets
+            if role in _read(spectrum, context.settings)
+        ),
         saturated=saturated,
         weak=weak,
         named_shift_ev=_named_shift(context, spectrum),

@@ -124,6 +124,12 @@ def _flaws(evidence: Evidence) -> Iterator[Reason]:
 
 
 def _readings(evidence: Evidence) -> Iterator[Reason]:
+    if evidence.unknown_offsets:
+        names = ", ".join(evidence.unknown_offsets)
+        text = (
+            f"the run does not say the dark level of {names} where the profile looks "
+        )
+        yield Reason("no_dark_level", text + "for it: taken as zero")
     if evidence.saturated:
         text = f"too strong for the detector: {_points(evidence.saturated)} above what "
         yield Reason("saturated", text + "the profile trusts")

@@ -1,7 +1,6 @@
 """The part of a profile that says where energies come from."""
 
 import math
-from dataclasses import replace
 from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -85,10 +84,11 @@ class EnergyModel(Section):
         bragg = None
         if self.kind == "bragg" and self.pulses_per_deg and self.d_spacing:
             bragg = Bragg(
-                counts_per_degree=_needed(self.pulses_per_deg),
-                d_spacing=_needed(self.d_spacing),
+                # A law with a constant less gives energies that look like any other.
+                counts_per_degree=self.pulses_per_deg.settings(absent=math.nan),
+                d_spacing=self.d_spacing.settings(absent=math.nan),
                 hc=self.hc,
-                offset_deg=_needed(self.offset),
+                offset_deg=self.offset.settings(absent=math.nan),
                 fold=self.count_fold,
                 sign=float(self.sign),
             )
@@ -97,12 +97,3 @@ class EnergyModel(Section):
 
 
 _ZERO = {"default": 0.0}
-
-
-def _needed(constant: QuantityModel) -> Quantity:
-    """Return a constant that is NaN, not zero, where no path has a number.
-
-    A law with one constant less gives energies that look like any other.
-    """
-    found = constant.settings()
-    return found if constant.default is not None else replace(found, default=math.nan)

@@ -48,7 +48,8 @@ class QuantityModel(Section):
     )
     default: Number | None = Field(
         default=None,
-        description="used if no path has a number; else 0, or none in an energy law",
+        description="used if no path has a number; else 0: of a dark level with a doubt, "
+        "and in an energy law no energies",
     )
     factor: Number = Field(
         default=1.0, description="what a number that was found is multiplied by"
@@ -67,10 +68,13 @@ class QuantityModel(Section):
         """The dotted paths."""
         return tuple(self.paths) if self.path is None else (self.path,)
 
-    def settings(self, ratio: float = 1.0) -> Quantity:
-        """Return the quantity as plain data, in a unit that is 1/`ratio` of its own."""
-        default = 0.0 if self.default is None else self.default
-        return Quantity(self.found_at, default * ratio, self.factor * ratio)
+    def settings(self, ratio: float = 1.0, absent: float = 0.0) -> Quantity:
+        """Return the quantity as plain data, in a unit that is 1/`ratio` of its own.
+
+        `absent` is its value where no path has a number and no default is given.
+        """
+        default = absent if self.default is None else self.default * ratio
+        return Quantity(self.found_at, default, self.factor * ratio)
 
 
 def _plain(value: object) -> object:

@@ -1,5 +1,6 @@
 """The part of a profile that says which columns are the channels, and what they read."""
 
+import math
 import re
 from typing import Annotated, Literal
 
@@ -196,7 +197,7 @@ class SignalModel(Section):
         first, *more = self.columns
         return Signal(
             first,
-            self.offset.settings(self._ratio(self.offset_unit)),
+            self.offset.settings(self._ratio(self.offset_unit), absent=math.nan),
             self.optional,
             tuple(more),
             stream=self.stream or "",

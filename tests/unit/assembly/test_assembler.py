@@ -81,6 +81,28 @@ def test_energies_in_kev_become_ev():
     assert spectrum.run.direction is None
 
 
+def test_a_dark_level_that_the_run_does_not_say_is_told_of():
+    level = Quantity(("dark.i0",), math.nan)
+    said = dataclasses.replace(SETTINGS.signals["i0"], offset=level)
+    signals = {**SETTINGS.signals, "i0": said}
+    bench = Bench(dataclasses.replace(SETTINGS, signals=signals))
+    (known,) = bench.receive(scan("known"))
+    (unknown,) = bench.receive([start("unknown", dark={}), *scan("unknown")[1:]])
+
+    assert known.offsets["i0"] == 2.0
+    assert known.unknown_offsets == ()
+    assert "i0" not in unknown.offsets
+    assert unknown.unknown_offsets == ("i0",)
+
+
+def test_readings_written_as_text_are_numbers(bench):
+    (spectrum,) = bench.receive(scan(it="5.5e4", i0=["100000"]))
+
+    assert spectrum.problem is None
+    assert spectrum.channels["it"].tolist() == [5.5e4] * 4
+    assert spectrum.channels["i0"].tolist() == [1e5] * 4
+
+
 @pytest.mark.parametrize(("lost", "n_missed"), [([2], 1), ([2, 3], 2), ([5], 1)])
 def test_lost_events_are_counted_and_the_sweep_is_incomplete(bench, lost, n_missed):
     documents = [named for i, named in enumerate(scan()) if i not in lost]
@@ -229,7 +251,7 @@ def test_a_new_descriptor_of_the_stream_continues_the_sweep(bench):
         [start(), stop(n_events=0)],
         [start(), descriptor(), stop(n_events=0)],
         scan(it="a text"),
-        scan(it="5.0"),
+        scan(it="5,0"),
         scan(it=math.nan),
         scan(i0=None),
         scan(energy=[1, 2]),

@@ -78,6 +78,15 @@ def test_resources_that_name_no_run_are_those_of_every_open_run(tmp_path):
     assert all(complete for _, _, complete, _ in expected)
 
 
+def test_what_is_refused_is_told_once_with_its_run(caplog):
+    bench = Bench()
+    bench.receive([start(), descriptor(), *[event(0)] * 3, *scan()[2:]])
+
+    assert bench.rejected("invalid") == 3
+    (record,) = caplog.records
+    assert "event of run run" in record.message
+
+
 def test_a_resource_that_names_no_run_and_has_none_is_counted():
     bench = Bench()
     bench.receive([("resource", {"uid": "r", "spec": "APB", "resource_path": "x"})])

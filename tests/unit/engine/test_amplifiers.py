@@ -44,6 +44,21 @@ def test_offset_polarity_and_gain_leave_the_absorption_as_it_is(engine, sweep):
     np.testing.assert_allclose(again, mu, atol=1e-9)
 
 
+def test_a_dark_level_that_the_run_should_say_is_a_doubt_where_it_is_read(
+    engine, sweep
+):
+    known, unknown, elsewhere = engine.estimate(
+        [
+            sweep(),
+            replace(sweep(), unknown_offsets=("it", "i0")),
+            replace(sweep(), unknown_offsets=("if",)),
+        ]
+    )
+    assert (known.verdict, elsewhere.verdict) == ("ok", "ok")
+    assert (unknown.verdict, codes(unknown)) == ("caution", ["no_dark_level"])
+    assert "it, i0" in unknown.reasons[0].text
+
+
 def test_a_channel_of_the_wrong_polarity_is_not_positive(engine, sweep):
     spectrum = amplified(sweep())
     (found,) = engine.estimate([replace(spectrum, scales={})])

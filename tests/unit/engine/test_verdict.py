@@ -41,6 +41,7 @@ CLEAN = Evidence(
     damping=None,
     thickness=None,
     excess=None,
+    unknown_offsets=(),
     saturated={},
     weak={},
     named_shift_ev=None,

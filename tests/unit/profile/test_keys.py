@@ -26,8 +26,8 @@ def assembly(changes, name="sim-step"):
     ("given", "quantity"),
     [
         (12.5, Quantity(default=12.5)),
-        ("dark.i0", Quantity(("dark.i0",))),
-        ({"path": "dark", "factor": -1.0}, Quantity(("dark",), factor=-1.0)),
+        ("dark.i0", Quantity(("dark.i0",), math.nan)),
+        ({"path": "dark", "factor": -1.0}, Quantity(("dark",), math.nan, factor=-1.0)),
         (
             {"paths": ["a", "descriptor.apb.b"], "default": 3.0},
             Quantity(("a", "descriptor.apb.b"), 3.0),
