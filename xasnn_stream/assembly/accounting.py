@@ -39,6 +39,9 @@ class EventRows:
         """Return how many rows are missing, given the number the stop announced."""
         return max(self.highest, announced or 0) - len(self._rows)
 
+    def __contains__(self, seq_num: int) -> bool:
+        return seq_num in self._rows
+
     def row(self, seq_num: int) -> tuple[float, ...]:
         """Return one row; KeyError if it did not come."""
         return self._rows[seq_num]

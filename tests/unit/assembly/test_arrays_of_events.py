@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from xasnn_stream.assembly import streams
 from xasnn_stream.assembly.settings import Condition, Segment, Signal
 
 from .bench import Bench
@@ -131,3 +132,22 @@ def test_an_event_that_is_lost_is_one_that_is_missing():
     assert sum(s.accounting.n_missed for s in found) == 1
     assert bench.counters.value("rows_missed_total") == 1
     assert not any(s.run.complete for s in found[1:])
+
+
+@pytest.mark.parametrize(("wanted", "numbers"), [("up", [0, 2]), ("down", [1, 3])])
+def test_events_in_a_direction_that_is_not_wanted_are_left_out(wanted, numbers):
+    down = {key: column[::-1] for key, column in arrays().items()}
+    settings = replace(SWEEPS, segment=Segment("per_event", direction=wanted))
+    found = assembled(arrays(), down, arrays(), down, settings=settings)
+    assert [s.run.sweep for s in found] == numbers
+    assert [s.run.direction for s in found] == [wanted, wanted]
+    assert all(s.run.complete for s in found)
+
+
+def test_an_event_there_is_no_room_for_is_lost_and_no_failure(monkeypatch):
+    monkeypatch.setattr(streams, "MAX_VALUES", 5 * POINTS)
+    long = {key: np.repeat(column, 3) for key, column in arrays().items()}
+    found = assembled(arrays(), long)
+    assert [(s.run.sweep, s.run.complete) for s in found] == [(0, True), (1, False)]
+    assert found[1].problem is not None
+    assert found[1].problem.code == "incomplete"

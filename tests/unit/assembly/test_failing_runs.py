@@ -2,7 +2,8 @@
 
 import pytest
 
-from xasnn_stream.assembly import collect, header, run, streams
+from xasnn_stream.assembly import header, run, streams
+from xasnn_stream.assembly.as_a_whole import AsAWhole
 
 from .documents import descriptor, event, interleaved, scan, start, stop
 
@@ -34,8 +35,7 @@ def _of_log(log):
 
 @pytest.mark.parametrize("method", ["note", "advance", "finish"])
 def test_a_run_that_makes_assembly_fail_is_rejected_alone(bench, monkeypatch, method):
-    collector = collect.AsAWhole
-    monkeypatch.setattr(collector, method, failing(getattr(collector, method), _of_run))
+    monkeypatch.setattr(AsAWhole, method, failing(getattr(AsAWhole, method), _of_run))
 
     found = bench.receive(interleaved(scan(_FAILING), scan("good")))
 
@@ -78,8 +78,8 @@ def test_a_run_that_fails_in_silence_is_released_once(bench, monkeypatch):
 
 
 def test_partial_spectra_of_others_are_shown(bench, monkeypatch):
-    so_far = failing(collect.AsAWhole.so_far, _of_run)
-    monkeypatch.setattr(collect.AsAWhole, "so_far", so_far)
+    so_far = failing(AsAWhole.so_far, _of_run)
+    monkeypatch.setattr(AsAWhole, "so_far", so_far)
     bench.receive(interleaved(scan(_FAILING)[:-1], scan("good")[:-1]))
 
     shown = bench.assembler.partials({"zmq://a"})
