@@ -192,6 +192,9 @@ class _Overheard:
     def device(self) -> str:
         return self._engine.device
 
+    def warm_up(self) -> None:
+        self._engine.warm_up()
+
     def estimate(self, spectra: "Sequence[Spectrum]") -> list[Estimate]:
         estimates = self._engine.estimate(spectra)
         for estimate in estimates:

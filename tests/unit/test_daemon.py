@@ -24,8 +24,9 @@ from xasnn_stream.cli.main import main
 class Engine:
     model_name, model_sha256, device = "none", "0" * 64, "cpu"
     descriptors = ()
-    def estimate(self, spectra):
+    def warm_up(self):
         raise RuntimeError("the device is gone")
+    estimate = lambda self, spectra: self.warm_up()
 
 """
 
