@@ -32,8 +32,8 @@ class AsAWhole:
     def finish(self, stop: Doc | None, *, patient: bool) -> tuple[list[Spectrum], bool]:
         """Return all sweeps."""
         run = self.run
-        run.axis.given_up = not patient
-        if patient and run.axis.grows and run.missing(stop) > 0:
+        run.axis.growing.given_up = not patient
+        if patient and run.axis.growing and run.missing(stop) > 0:
             return [], True
         try:
             rows, n_missed = run.everything(stop)
@@ -44,7 +44,9 @@ class AsAWhole:
             n_missed = run.missing(stop)
             place = Place(
                 progress=run.progress,
-                complete=stop is not None and not n_missed and not run.axis.unnamed,
+                complete=stop is not None
+                and not n_missed
+                and not run.axis.growing.unnamed,
                 n_missed=n_missed,
             )
             return [unusable(run, error, place)], False

@@ -56,20 +56,20 @@ class ByCutting:
     def finish(self, stop: Doc | None, *, patient: bool) -> tuple[list[Spectrum], bool]:
         """Return the sweeps that are left; what is missing makes them incomplete."""
         run = self.run
-        run.axis.given_up = not patient
-        if patient and run.axis.grows and run.missing(stop) > 0:
+        run.axis.growing.given_up = not patient
+        if patient and run.axis.growing and run.missing(stop) > 0:
             return self.advance(), True
         over = stop is not None
-        self._uncertain |= run.axis.unnamed
+        self._uncertain |= run.axis.growing.unnamed
         try:
             self._cut(self._take(gapless=False), over=over)
         except USELESS as error:
             if patient and isinstance(error, NotReady):
                 return [], True
-            whole = over and not run.axis.unnamed
+            whole = over and not run.axis.growing.unnamed
             place = Place(self._cutter.next_sweep, complete=whole)
             return [*self._given(over=True), unusable(run, error, place)], False
-        tail = run.axis.expected(announced(stop, run.axis.name)) - self._used
+        tail = run.axis.growing.expected(announced(stop, run.axis.name)) - self._used
         cuts = self._cutter.end(whole=over)
         self._cut(cuts, over=over, tail=max(tail, 0), last=over)
         found = self._given(over=True)
@@ -90,10 +90,10 @@ class ByCutting:
     def _nothing(self, place: Place) -> Spectrum:
         """Say why a run that is over has no sweep at all."""
         run, axis = self.run, self.run.axis
-        promised = axis.expected(None)
+        promised = axis.growing.expected(None)
         if promised > self._used:
             rows = f"{promised - self._used} of {promised} rows"
-            where = axis.shortage or "the documents of a file did not come"
+            where = axis.growing.shortage or "the documents of a file did not come"
             return unusable(run, NotReady(f"{rows} cannot be read; {where}"), place)
         nothing = run.no_events(axis)
         if self._used:

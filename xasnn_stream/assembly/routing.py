@@ -327,7 +327,7 @@ class Router:
             for log in logs:
                 if resource is not None:
                     log.add_stream_resource(resource)
-                log.add_stream_datum(doc)
+                log.growing.consume(doc)
         except Undecodable:
             return False
         route.received_s = now_s

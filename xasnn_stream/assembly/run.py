@@ -88,7 +88,7 @@ class OpenRun:
     def lacks(self, stop: Doc) -> bool:
         """Whether events are missing of those the stop document says there are."""
         return any(
-            not log.grows and log.rows.missing(announced(stop, log.name)) > 0
+            not log.growing and log.rows.missing(announced(stop, log.name)) > 0
             for log in self.logs.values()
         )
 
@@ -110,11 +110,12 @@ class OpenRun:
         newest = max(log.newest_s for log in self.logs.values())
         if newest > at_s + CONDITIONS_WITHIN_S:
             return False
-        return any(
-            0.0 < self.logs[condition.stream].newest_s < at_s
+        logs = (
+            self.logs[condition.stream]
             for condition in self.settings.conditions.values()
             if condition.stream and condition.interp == "linear"
         )
+        return any(log.described and log.newest_s < at_s for log in logs)
 
     def rows(self, table: Table) -> Rows:
         """Return energies and channels of a table of the axis.

@@ -1,6 +1,7 @@
 """One stream of a run while its documents come in: rows, arrays, and files."""
 
 import math
+from bisect import bisect_left, insort
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -8,10 +9,11 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from xasnn_stream.assembly.accounting import MAX_ROWS, EventRows
+from xasnn_stream.assembly.accounting import EventRows
 from xasnn_stream.assembly.bulk import bulk
-from xasnn_stream.assembly.decoders import GrowingArray, Undecodable
-from xasnn_stream.assembly.metadata import epoch_s, reading, whole
+from xasnn_stream.assembly.decoders import Undecodable
+from xasnn_stream.assembly.growing_files import GrowingFiles
+from xasnn_stream.assembly.metadata import epoch_s, reading
 from xasnn_stream.assembly.references import Columns, Doc, References, is_id
 from xasnn_stream.assembly.settings import Stream
 from xasnn_stream.assembly.table import Table
@@ -22,6 +24,8 @@ MAX_VALUES = 50_000_000
 
 Readings of one number each are bounded by the rows of a run.
 """
+NEAR = 16
+"""Readings of a condition to either side of a sweep, within which it must have a number."""
 MAX_EXTERNAL = 1_000
 """Data keys in files that are kept of one stream, beside those the profile reads."""
 _MAX_SAID = 1_000
@@ -42,31 +46,28 @@ class StreamLog:
     repeated: frozenset[str] = frozenset()
     """Columns that an event may have once for all its rows: conditions."""
     rows: EventRows = field(default_factory=EventRows)
-    promised: int = 0
-    """The highest index of StreamDatums, each of which stands for one or more rows."""
-    given_up: bool = False
-    """Whether files that no document named yet are not waited for any more."""
+    described: bool = False
+    """Whether a descriptor said that the run has this stream."""
     external: dict[str, Doc] = field(default_factory=lambda: dict[str, Doc]())
     """Data keys whose values are in files, with what the descriptor says of them."""
-    refused: str = ""
-    """Why the file of a wanted key cannot be read, if it cannot."""
     _arrays: dict[int, dict[str, Any]] = field(
         default_factory=lambda: dict[int, dict[str, Any]]()
     )
-    _growing: dict[str, list[GrowingArray]] = field(
-        default_factory=lambda: dict[str, list[GrowingArray]]()
-    )
-    _by_resource: dict[str, GrowingArray] = field(
-        default_factory=lambda: dict[str, GrowingArray]()
+    growing: GrowingFiles = field(init=False)
+    """Those of its files that StreamDatums tell of."""
+    _by_time: list[tuple[float, int]] = field(
+        default_factory=lambda: list[tuple[float, int]]()
     )
     _values: int = 0
     _plain: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self._plain = self.wanted
+        self.growing = GrowingFiles(self.name)
 
     def describe(self, data_keys: Any) -> None:
         """Take note of a descriptor's data keys; its shapes are not believed."""
+        self.described = True
         if not isinstance(data_keys, Mapping):
             return
         keys = cast(Mapping[str, Any], data_keys)
@@ -84,6 +85,7 @@ class StreamLog:
                 is_short = bulk(said, _MAX_SAID) <= _MAX_SAID
                 self.external[key] = said if is_short else {}
         self._plain = tuple(key for key in self.wanted if key not in self.external)
+        self.growing.needed = frozenset(self.wanted) & self.external.keys()
 
     def put(self, seq_num: int, time: Any, data: Mapping[str, Any]) -> bool:
         """Keep the readings of one event; False if memory has no room for them.
@@ -110,57 +112,34 @@ class StreamLog:
                 return False
             self._values += size
             self._arrays[seq_num] = arrays
+        if self.repeated:
+            self._note_time(seq_num, row[0])
         self.rows.put(seq_num, tuple(row))
         return True
+
+    def _note_time(self, seq_num: int, at_s: float) -> None:
+        """Keep the events of conditions in order of time."""
+        if seq_num in self.rows:
+            before = (self.rows.row(seq_num)[0], seq_num)
+            place = bisect_left(self._by_time, before)
+            if self._by_time[place : place + 1] == [before]:
+                del self._by_time[place]
+        if not math.isnan(at_s):
+            insort(self._by_time, (at_s, seq_num))
 
     def add_stream_resource(self, doc: Doc) -> None:
         """Take note of the file behind a data key; Undecodable if it is refused."""
         key, uid = doc.get("data_key"), doc.get("uid")
         if not isinstance(uid, str) or not isinstance(key, str):
             raise Undecodable("a StreamResource without uid or data_key")
-        if key not in self.external or uid in self._by_resource:
+        if key not in self.external or self.growing.knows(uid):
             return
         try:
             array = self.references.growing(doc, self.external[key])
         except Undecodable as error:
-            self.refused = str(error)
+            self.growing.refused = str(error)
             raise
-        self._by_resource[uid] = array
-        self._growing.setdefault(key, []).append(array)
-
-    def add_stream_datum(self, doc: Doc) -> None:
-        """Take note of new rows in a file; Undecodable if there cannot be so many."""
-        indices = doc.get("indices")
-        stop = (
-            whole(cast(Doc, indices).get("stop"))
-            if isinstance(indices, Mapping)
-            else None
-        )
-        if stop is None or stop > MAX_ROWS:
-            raise Undecodable(f"a StreamDatum of rows up to {stop}")
-        array = self._by_resource.get(str(doc.get("stream_resource")))
-        if array is not None:
-            array.consume(doc)
-            self._end_earlier(array, doc)
-            self.promised = max(self.promised, stop)
-
-    def _end_earlier(self, array: GrowingArray, doc: Doc) -> None:
-        """Promise what a file has that `array` goes on from, up to where that begins.
-
-        A datum that told of its last rows may be lost, and others must not move up.
-        """
-        first, start = (
-            whole(cast(Doc, numbers).get("start"))
-            if isinstance(numbers, Mapping)
-            else 0
-            for numbers in (doc.get("seq_nums"), doc.get("indices"))
-        )
-        same_key = (files for files in self._growing.values() if array in files)
-        files = next(same_key, [array])
-        earlier = files[: files.index(array)]
-        if earlier and first:
-            rows = first - 1 - (start or 0) - sum(a.promised for a in earlier[:-1])
-            earlier[-1].consume({"indices": {"start": 0, "stop": max(rows, 0)}})
+        self.growing.add(key, uid, array)
 
     @property
     def newest_s(self) -> float:
@@ -170,76 +149,15 @@ class StreamLog:
         at_s = self.rows.row(self.rows.highest)[0]
         return 0.0 if math.isnan(at_s) else at_s
 
-    @property
-    def grows(self) -> bool:
-        """Whether its rows are in files that grow."""
-        return bool(self._growing)
-
-    @property
-    def refers(self) -> bool:
-        """Whether its events refer to files, which are whole when the run is over."""
-        return bool(self.external) and not self._growing
-
-    @property
-    def unnamed(self) -> bool:
-        """Whether no document named the file of a wanted key, others were named."""
-        keys = (key for key in self.wanted if key in self.external)
-        return self.grows and any(key not in self._growing for key in keys)
-
-    def available(self) -> int:
-        """Return how many rows can be read from files that grow, of all wanted keys.
-
-        A key whose file nobody named counts as empty until it is `given_up`. None can
-        when a file turns out to be of no use; the stream is `refused` from then on.
-        """
-        if self.refused or (self.unnamed and not self.given_up):
-            return 0
-        try:
-            rows = [
-                sum(a.available() for a in files) for files in self._growing.values()
-            ]
-        except Undecodable as error:
-            self.refused = str(error)
-            return 0
-        return 0 if self._unlike() else min(rows, default=0)
-
-    def _unlike(self) -> str:
-        """Say which keys have not as many rows to an index; it may yet prove untrue."""
-        told = {k: max(a.told_per_index for a in f) for k, f in self._growing.items()}
-        sure = {k: max(a.per_index for a in f) for k, f in self._growing.items()}
-        most = max(sure, key=lambda key: sure[key], default="")
-        least = min(told, key=lambda key: told[key], default="")
-        if not most or sure[most] <= told[least]:
-            return ""
-        return (
-            f"stream {self.name!r} has {sure[most]} rows of {most!r} to {told[least]} of "
-            f"{least!r}; its detectors must have the same collections_per_event"
-        )
-
     def count(self) -> int:
         """Return how many rows there are, in events or files that grow."""
-        return self.available() if self.grows else len(self.rows)
+        return self.growing.available() if self.growing else len(self.rows)
 
     def missing(self, announced: int | None) -> int:
         """Return how many of the rows told of are missing, and may yet come."""
-        if self.grows:
-            available = 0 if self.unnamed else self.available()
-            missing = self.expected(announced) - available
-        else:
-            missing = self.rows.missing(announced)
-        return 0 if self.refused else missing
-
-    def expected(self, announced: int | None) -> int:
-        """Return how many rows of files were told of, or events `announced`."""
-        arrays = [array for files in self._growing.values() for array in files]
-        per_index = max((array.per_index for array in arrays), default=1)
-        return max(self.promised, announced or 0) * per_index
-
-    @property
-    def shortage(self) -> str:
-        """Which file lacks rows that were told of, if one does."""
-        arrays = (array for files in self._growing.values() for array in files)
-        return next((a.shortage for a in arrays if a.shortage), "")
+        if self.growing or self.growing.refused:
+            return self.growing.missing(announced)
+        return self.rows.missing(announced)
 
     def forget(self, seq_num: int) -> None:
         """Let go of the arrays of an event that became a sweep."""
@@ -252,12 +170,24 @@ class StreamLog:
         Rows of files that grow are numbered from 1 as events are. Raises NotReady while
         files are awaited, Undecodable if they are of no use.
         """
-        found = self._grown(after) if self.grows else None
-        if refused := self.refused or self._unlike():
-            raise Undecodable(refused)
-        if found is not None:
-            return found
-        numbers = self.rows.after(after, gapless=gapless)
+        if self.growing:
+            return self._grown(after)
+        self.growing.check()
+        return self._table_of(self.rows.after(after, gapless=gapless))
+
+    def around(self, at_s: float) -> Table:
+        """Return the rows nearest to a time, `NEAR` events to either side.
+
+        Only streams with conditions have them; all rows of files that grow. Raises as
+        `table` does.
+        """
+        if self.growing or self.growing.refused:
+            return self.table()
+        place = bisect_left(self._by_time, (at_s, 0))
+        near = self._by_time[max(place - NEAR, 0) : place + NEAR]
+        return self._table_of([seq_num for _, seq_num in near])
+
+    def _table_of(self, numbers: list[int]) -> Table:
         if self._arrays and numbers:
             return _joined([self.event_table(seq_num) for seq_num in numbers])
         rows = self.rows.columns(numbers, 1 + len(self._plain))
@@ -305,10 +235,8 @@ class StreamLog:
         return {key: value}
 
     def _grown(self, first: int) -> Table:
-        last = self.available()
-        columns = {
-            key: _between(arrays, first, last) for key, arrays in self._growing.items()
-        }
+        last = self.growing.available()
+        columns = dict(self.growing.columns(first, last))
         event = np.arange(first + 1, last + 1)
         rows = self.rows.columns(event.tolist(), 1 + len(self._plain))
         columns |= {
@@ -317,23 +245,6 @@ class StreamLog:
             if np.isfinite(values).any()
         }
         return Table(columns, event, rows[0])
-
-
-def _between(
-    arrays: Sequence[GrowingArray], first: int, last: int
-) -> NDArray[np.generic]:
-    """Return rows of arrays that continue each other."""
-    parts = list[NDArray[np.generic]]()
-    for array in arrays:
-        available = array.available()
-        if max(first, 0) < min(last, available):
-            part = array.read(max(first, 0), min(last, available))
-            parts.append(part.reshape(len(part), -1))
-        first, last = first - available, last - available
-    if not parts:
-        return np.empty(0)
-    joined = np.concatenate(parts)
-    return joined[:, 0] if joined.shape[1] == 1 else joined
 
 
 def _joined(tables: Sequence[Table]) -> Table:

@@ -117,17 +117,17 @@ def _conditions(
 ) -> dict[str, float]:
     found = {
         name: condition_at(
-            condition, header.facts, _table(beside, condition.stream), at_s
+            condition, header.facts, _table(beside, condition.stream, at_s), at_s
         )
         for name, condition in settings.conditions.items()
     }
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _table(beside: dict[str, StreamLog], role: str) -> Table | None:
-    if role not in beside:
+def _table(beside: dict[str, StreamLog], role: str, at_s: float) -> Table | None:
+    if role not in beside or math.isnan(at_s):
         return None
     try:
-        return beside[role].table()
+        return beside[role].around(at_s)
     except (NotReady, Undecodable):
         return None  # a condition that cannot be read is none
