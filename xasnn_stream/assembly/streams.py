@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xasnn_stream.assembly.accounting import EventRows
+from xasnn_stream.assembly.axes import UnusableError
 from xasnn_stream.assembly.bulk import bulk
 from xasnn_stream.assembly.decoders import Undecodable
 from xasnn_stream.assembly.growing_files import GrowingFiles
@@ -17,7 +18,7 @@ from xasnn_stream.assembly.metadata import epoch_s, reading
 from xasnn_stream.assembly.references import Columns, Doc, References, is_id
 from xasnn_stream.assembly.settings import Stream
 from xasnn_stream.assembly.table import Table
-from xasnn_stream.spectrum import FloatArray
+from xasnn_stream.spectrum import FloatArray, Reason
 
 MAX_VALUES = 50_000_000
 """Numbers in arrays of one stream kept in memory, 400 MB; what exceeds them is refused.
@@ -197,7 +198,8 @@ class StreamLog:
     def event_table(self, seq_num: int) -> Table:
         """Return the rows of one event: its arrays, and the scalars to be repeated.
 
-        Raises NotReady and Undecodable as `table` does.
+        Raises NotReady and Undecodable as `table` does, UnusableError if its arrays
+        are not of one length.
         """
         time, *scalars = self.rows.row(seq_num)
         plain = dict(zip(self._plain, scalars, strict=False))
@@ -211,7 +213,10 @@ class StreamLog:
         lengths = {len(column) for column in columns.values()} or {1}
         if len(lengths) > 1:
             sizes = ", ".join(f"{k!r} {len(c)}" for k, c in sorted(columns.items()))
-            raise Undecodable(f"arrays of event {seq_num} differ in length: {sizes}")
+            text = (
+                f"arrays of event {seq_num} of {self.name!r} differ in length: {sizes}"
+            )
+            raise UnusableError(Reason("no_signal", text))
         (n,) = lengths
         for key, value in plain.items():
             if n == 1 or key in self.repeated:

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from xasnn_stream.assembly.accounting import span
-from xasnn_stream.assembly.axes import NO_ROWS, Rows
+from xasnn_stream.assembly.axes import NO_ROWS, Rows, UnusableError
 from xasnn_stream.assembly.conditions import condition_at
 from xasnn_stream.assembly.decoders import NotReady, Undecodable
 from xasnn_stream.assembly.header import Header
@@ -129,5 +129,5 @@ def _table(beside: dict[str, StreamLog], role: str, at_s: float) -> Table | None
         return None
     try:
         return beside[role].around(at_s)
-    except (NotReady, Undecodable):
+    except (NotReady, Undecodable, UnusableError):
         return None  # a condition that cannot be read is none

@@ -99,6 +99,7 @@ def test_an_event_of_no_use_has_its_time_and_conditions(useless):
     beside = [descriptor(stream="heater"), *readings]
     found, _ = assembled(arrays(**useless), arrays(), settings=settings, beside=beside)
     assert found.problem is not None
+    assert found.problem.code == "no_signal"
     assert found.time == (101.0, 101.0)
     assert found.conditions == {"temperature_k": pytest.approx(400.0)}
 
